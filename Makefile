@@ -1,0 +1,58 @@
+# aimarket: build, run and prove the hub. `make help` lists the targets.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+DATA    ?= ./data
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+.PHONY: build
+build: ## build bin/aimarket
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/aimarket ./cmd/aimarket
+
+.PHONY: run
+run: build ## build, then serve http://localhost:9083 with demo money, state in ./data
+	./bin/aimarket serve --data $(DATA)
+
+.PHONY: provider
+provider: ## run the example provider on http://127.0.0.1:9090
+	$(GO) run ./examples/hello-provider
+
+.PHONY: test
+test: lint ## everything that says the tree is good
+	$(GO) test ./...
+	$(GO) test -race $(RACE)
+
+# The packages that start goroutines or are called from many.
+RACE = ./internal/store ./internal/limit ./internal/safehttp ./catalog/... ./ledger/... ./routing ./httpapi/... ./node
+
+.PHONY: lint
+lint: ## gofmt and go vet
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$bad" || { echo "gofmt these:"; echo "$$bad"; exit 1; }
+	$(GO) vet ./...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (default 30s) each
+	@for p in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	    echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(or $(FUZZTIME),30s) $$p || exit 1; \
+	  done; done
+
+.PHONY: soak
+soak: build ## kill -9 the real binary under load, over and over, and check its books (ROUNDS=20)
+	AIMARKET_SOAK_ROUNDS=$(or $(ROUNDS),20) $(GO) test -count=1 -run TestKillLoop -v -timeout 2h ./cmd/aimarket
+
+.PHONY: bench
+bench: build ## the measured figures, each beside its bare floor
+	./bin/aimarket bench
+
+.PHONY: static
+static: ## a static binary for the container image
+	CGO_ENABLED=1 $(GO) build -tags netgo,osusergo -ldflags "$(LDFLAGS) -linkmode external -extldflags -static" -o bin/aimarket-static ./cmd/aimarket
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
