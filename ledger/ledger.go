@@ -1,22 +1,34 @@
 // Package ledger keeps prepaid money: channels, holds, receipts and the journal.
+//
+// It promises that money is exact and survives: amounts are whole micro-USD, every
+// movement is a line of an append-only double-entry journal from which each balance
+// can be rebuilt, a capture returns only after its debit and its receipt are on
+// disk in one batch, and no crash, race, replay or second process makes a cent
+// appear or vanish (Check verifies the invariants of the payments contract over
+// the stored rows). A channel's rows are the truth; what memory keeps of them is an
+// expectation that each write states and storage verifies, so several processes
+// may share one storage.
+//
+// Its limits: it knows nothing of what was bought, of HTTP and of peers. It moves
+// no money outside: a remainder becomes an Obligation that the operator pays and
+// marks as paid. Money comes in through demo credit, or through the DepositSource
+// of a chain. If storage fails under a write, the ledger cannot know what reached
+// the disk: it refuses all further work until it is opened again.
+//
+// No lock is held while waiting for the disk. Lock order: a channel's lock, then a
+// storage stripe; shard locks are leaves and guard only the map of channel locks.
 package ledger
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"sync"
+	"sync/atomic"
 	"time"
-)
 
-// Money is an exact amount of micro-USD (10⁻⁶), the escrow token's own unit.
-type Money int64
-
-// Mode says what backs the money.
-type Mode string
-
-// The money modes. A chain mode joins them with the escrow.
-const (
-	Demo Mode = "demo" // credit from nothing; everything says so
-	Off  Mode = "off"  // every call is free, there are no channels
+	"github.com/aimarket/aimarket/internal/limit"
 )
 
 // Signer is the hub's key; *identity.Key satisfies it.
@@ -28,14 +40,15 @@ type Signer interface {
 
 // Config is what Open needs.
 type Config struct {
-	Storage Storage
-	Signer  Signer
-	Now     func() time.Time
-	Rand    io.Reader
-	Mode    Mode
-	HubURL  string
-	Owner   string // names this process among several fronts; its stale holds are released at Open
-	Limits  Limits
+	Storage  Storage
+	Signer   Signer
+	Now      func() time.Time
+	Rand     io.Reader
+	Mode     Mode
+	HubURL   string
+	Owner    string // names this process among several fronts; its stale holds are released at Open
+	Limits   Limits
+	Deposits DepositSource // verifies deposits in a chain mode; not used in Demo and Off
 }
 
 // Limits are the ledger's named bounds; zero fields take the defaults of DefaultLimits.
@@ -46,193 +59,157 @@ type Limits struct {
 	ReapAfter       time.Duration // 24 h; <0 off
 	ReplayLife      time.Duration // how long a request id answers again, 24 h
 	ReceiptLife     time.Duration // how long receipts are kept, 400 days; <0 for ever
-	OpensPerWallet  int           // per hour: 20, wallet-less share 200
-	ClosesPerWallet int           // per hour: 60, wallet-less share 600
+	OpensPerWallet  int           // per hour: 20, wallet-less share 200; <0 off
+	ClosesPerWallet int           // per hour: 60, wallet-less share 600; <0 off
+}
+
+// walletlessShare is how many times a wallet's hourly limit the callers without a
+// proven wallet may use together (payments contract §4: 20 and 200, 60 and 600).
+const walletlessShare = 10
+
+// DefaultLimits are the contract's (payments §3 and §4).
+func DefaultLimits() Limits {
+	return Limits{
+		MaxDeposit:      10_000 * USD,
+		MaxOpen:         10_000,
+		ChannelLife:     24 * time.Hour,
+		ReapAfter:       24 * time.Hour,
+		ReplayLife:      24 * time.Hour,
+		ReceiptLife:     400 * 24 * time.Hour,
+		OpensPerWallet:  20,
+		ClosesPerWallet: 60,
+	}
+}
+
+func (l Limits) withDefaults() Limits {
+	d := DefaultLimits()
+	return Limits{
+		MaxDeposit:      or(l.MaxDeposit, d.MaxDeposit),
+		MaxOpen:         or(l.MaxOpen, d.MaxOpen),
+		ChannelLife:     or(l.ChannelLife, d.ChannelLife),
+		ReapAfter:       or(l.ReapAfter, d.ReapAfter),
+		ReplayLife:      or(l.ReplayLife, d.ReplayLife),
+		ReceiptLife:     or(l.ReceiptLife, d.ReceiptLife),
+		OpensPerWallet:  or(l.OpensPerWallet, d.OpensPerWallet),
+		ClosesPerWallet: or(l.ClosesPerWallet, d.ClosesPerWallet),
+	}
+}
+
+func or[T comparable](v, fallback T) T {
+	var zero T
+	if v == zero {
+		return fallback
+	}
+	return v
 }
 
 // Ledger is safe for concurrent use.
-type Ledger struct{}
+type Ledger struct {
+	c      Config
+	limits Limits
+
+	slots    [slotShards]slotShard
+	drafts   sync.Pool
+	totals   totals
+	counters counters
+	failed   atomic.Pointer[Error]
+	inFlight atomic.Int64 // batches whose waiters want durability and do not have it yet
+	rand     sync.Mutex   // Config.Rand need not be safe for concurrent use
+
+	opensWallet, opensShare   *limit.Limiter
+	closesWallet, closesShare *limit.Limiter
+}
 
 // Open loads the ledger and releases what a crash left held.
-func Open(ctx context.Context, c Config) (*Ledger, error) { panic("skeleton") }
+func Open(ctx context.Context, c Config) (*Ledger, error) {
+	switch {
+	case c.Storage == nil || c.Signer == nil || c.Now == nil || c.Rand == nil:
+		return nil, invalid("ledger: Config needs Storage, Signer, Now and Rand")
+	case c.Mode == "":
+		return nil, invalid("ledger: Config needs a Mode: demo, off, or a chain's")
+	case c.Mode != Demo && c.Mode != Off && c.Deposits == nil:
+		return nil, invalid("ledger: money mode %q needs a way to verify deposits", c.Mode)
+	case len(c.Owner) > maxRef:
+		return nil, invalid("ledger: owner name is longer than %d bytes", maxRef)
+	}
+	l := &Ledger{c: c, limits: c.Limits.withDefaults()}
+	l.drafts.New = func() any { return new(draft) }
+	for i := range l.slots {
+		l.slots[i].m = make(map[string]*slot)
+	}
+	hourly := func(n int) *limit.Limiter {
+		return limit.New(limit.Config{Max: n, Window: time.Hour, Now: c.Now})
+	}
+	l.opensWallet, l.opensShare = hourly(l.limits.OpensPerWallet), hourly(l.limits.OpensPerWallet*walletlessShare)
+	l.closesWallet, l.closesShare = hourly(l.limits.ClosesPerWallet), hourly(l.limits.ClosesPerWallet*walletlessShare)
 
-// Status of a channel.
-type Status string
-
-// The states of a channel; all but StatusOpen are final.
-const (
-	StatusOpen    Status = "open"
-	StatusSettled Status = "settled"
-	StatusExpired Status = "expired"
-)
-
-// Channel is a buyer's prepaid account at this hub.
-// Deposit + Refunded-free accounting: Deposit = Balance + Used + Held, always.
-type Channel struct {
-	ID                                     string // ch_ + 16 hex
-	Status                                 Status
-	Mode                                   Mode
-	Deposit, Balance, Used, Held, Refunded Money
-	Calls                                  int64 // captured calls
-	Token, Chain, Wallet, TxHash           string
-	OwnerKey                               string // base64 Ed25519 the opener named for recovery, or ""
-	OpenedAt, ExpiresAt, ClosedAt          time.Time
-	SettleTxHash                           string
-	Seq                                    uint64 // last journal entry; the version for optimistic commits
+	if err := l.loadTotals(ctx); err != nil {
+		return nil, fmt.Errorf("ledger: load totals: %w", err)
+	}
+	if err := l.releaseLost(ctx); err != nil {
+		return nil, fmt.Errorf("ledger: release the holds of an earlier run: %w", err)
+	}
+	return l, nil
 }
 
-// OpenRequest asks for a channel.
-type OpenRequest struct {
-	Deposit                      Money
-	Token, Chain, Wallet, TxHash string
-	PayerSignature               string
-	OwnerKey                     string
-	RequestID                    string // Idempotency-Key; "" none
+// now is the ledger's time at the precision that rows keep.
+func (l *Ledger) now() time.Time { return l.c.Now().UTC().Truncate(time.Millisecond) }
+
+// usable refuses work after a storage failure.
+func (l *Ledger) usable() error {
+	if f := l.failed.Load(); f != nil {
+		return f
+	}
+	return nil
 }
 
-// OpenChannel credits a deposit. The secret is shown once; an equal RequestID
-// shows it again.
-func (l *Ledger) OpenChannel(ctx context.Context, r OpenRequest) (ch Channel, secret string, err error) {
-	panic("skeleton")
+// fail stops the ledger: after a failed write nobody knows what is on disk, and
+// only reading it again can tell.
+func (l *Ledger) fail(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	f := &Error{Kind: KindStorage, Detail: "the ledger's storage failed and the ledger has stopped; restart the hub once the disk is well", Err: err}
+	l.failed.CompareAndSwap(nil, f)
+	return l.failed.Load()
 }
 
-func (l *Ledger) Channel(ctx context.Context, id string) (Channel, error) { panic("skeleton") }
-
-// CloseRequest ends a channel. A channel opened with a wallet needs Wallet or Secret.
-type CloseRequest struct {
-	ChannelID, Secret, Wallet, SettleTxHash string
+// readFailed reports a read that failed. Reading changes nothing, so the ledger
+// goes on.
+func readFailed(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrCorrupt) {
+		return err
+	}
+	return &Error{Kind: KindStorage, Detail: "the ledger's storage could not be read", Err: err}
 }
 
-// Settlement is what a close did. Closing again by a proven owner returns it again.
-type Settlement struct {
-	Channel    Channel
-	Refund     Money
-	Obligation *Obligation
+// durable waits for a batch of this ledger.
+func (l *Ledger) durable(wait func() error) error {
+	if err := wait(); err != nil {
+		return l.fail(err)
+	}
+	return nil
 }
 
-func (l *Ledger) CloseChannel(ctx context.Context, r CloseRequest) (Settlement, error) {
-	panic("skeleton")
+// settledOnDisk returns once what the caller has just read cannot be lost any
+// more. Without writes in flight that is at once.
+func (l *Ledger) settledOnDisk(ctx context.Context) error {
+	if l.inFlight.Load() == 0 {
+		return l.usable()
+	}
+	wait, err := l.c.Storage.Apply(ctx, Batch{})
+	if err != nil {
+		return l.fail(err)
+	}
+	return l.durable(wait)
 }
 
-// RecoverRequest proves ownership of a channel whose secret was lost.
-type RecoverRequest struct {
-	ChannelID string
-	Time      time.Time // signed; within 5 minutes of now
-	Signature string    // EIP-191 of the wallet, or Ed25519 of OwnerKey, over RecoverMessage
-}
-
-// RecoverSecret replaces the secret.
-func (l *Ledger) RecoverSecret(ctx context.Context, r RecoverRequest) (secret string, err error) {
-	panic("skeleton")
-}
-
-// HoldRequest reserves the price of one call.
-type HoldRequest struct {
-	ChannelID, Secret string
-	Amount            Money  // ≥ 0
-	ReceiptID         string // unique per channel
-}
-
-// Hold is money reserved for one call.
-type Hold struct {
-	ChannelID, ReceiptID string
-	Amount               Money
-	Balance              Money // left on the channel after this hold
-}
-
-// Hold reserves in one step under the channel's lock and returns before the disk:
-// a crash that loses the hold loses the call with it, unbilled. Durable waits.
-func (l *Ledger) Hold(ctx context.Context, r HoldRequest) (*Hold, error) { panic("skeleton") }
-
-// Durable returns once the hold is on disk.
-func (h *Hold) Durable() error { panic("skeleton") }
-
-// Delivery is what a finished call leaves behind besides its debit.
-type Delivery struct {
-	Receipt   []byte   // signed receipt as sent
-	Nonce     string   // its id
-	RequestID string   // scoped request id (RequestScope); "" none
-	Request   [32]byte // fingerprint of the request
-	Answer    []byte   // body to repeat under RequestID
-}
-
-// Capture turns the hold into a debit and stores d, in one synced batch. It
-// returns after the batch is durable. ErrHoldResolved if there is nothing to capture.
-func (l *Ledger) Capture(ctx context.Context, h *Hold, d Delivery) error { panic("skeleton") }
-
-// Release returns the hold to the balance. Releasing a resolved hold changes nothing.
-func (l *Ledger) Release(ctx context.Context, h *Hold) error { panic("skeleton") }
-
-// Deliver stores a delivery that cost nothing (free call, trial, rejection).
-// With durable false it may be lost in a crash.
-func (l *Ledger) Deliver(ctx context.Context, d Delivery, durable bool) error { panic("skeleton") }
-
-// Debit charges at once what was delivered without a hold; Refund gives back at
-// most what was used.
-func (l *Ledger) Debit(ctx context.Context, r HoldRequest) (Channel, error) { panic("skeleton") }
-func (l *Ledger) Refund(ctx context.Context, channelID, secret string, amount Money) (Channel, error) {
-	panic("skeleton")
-}
-
-// Authorize checks a channel's secret without moving money, whatever its state.
-func (l *Ledger) Authorize(ctx context.Context, channelID, secret string) (Channel, error) {
-	panic("skeleton")
-}
-
-// RequestScope binds a caller's request id to who sent it, e.g.
-// RequestScope("channel", id, key).
-func RequestScope(kind, who, key string) string { panic("skeleton") }
-
-// Answered returns the answer stored under a scoped request id. found is false if
-// there is none; ErrRequestMismatch if the fingerprint differs.
-func (l *Ledger) Answered(ctx context.Context, scope string, fingerprint [32]byte) (answer []byte, found bool, err error) {
-	panic("skeleton")
-}
-
-// Receipt returns an issued receipt as sent, or ErrUnknownReceipt.
-func (l *Ledger) Receipt(ctx context.Context, nonce string) ([]byte, error) { panic("skeleton") }
-
-// Obligation is a remainder the operator owes.
-type Obligation struct {
-	ChannelID, Wallet, Chain, Token, Kind, Status, DepositTxHash, PayoutTxHash string
-	Amount                                                                     Money
-	Mode                                                                       Mode
-	CreatedAt, PaidAt                                                          time.Time
-}
-
-func (l *Ledger) Obligations(ctx context.Context, status string, limit int) ([]Obligation, error) {
-	panic("skeleton")
-}
-func (l *Ledger) MarkPaid(ctx context.Context, channelID, payoutTxHash string) (Obligation, error) {
-	panic("skeleton")
-}
-
-// Sweep expires channels and reaps stale holds; the node calls it every 300 s.
-func (l *Ledger) Sweep(ctx context.Context) (expired, reaped int, err error) { panic("skeleton") }
-
-// Stats are running totals.
-type Stats struct {
-	OpenChannels int
-	Free, Held   Money // on open channels
-	Settled      Money // used on settled and expired channels
-	Owed         Money // obligations not paid
-	Receipts     int64
-}
-
-func (l *Ledger) Stats() Stats { panic("skeleton") }
-
-// Check verifies every invariant over the stored rows.
-func (l *Ledger) Check(ctx context.Context) (Report, error) { panic("skeleton") }
-
-// Report is the outcome of Check.
-type Report struct {
-	Channels, Open, Holds, Entries, Receipts, Obligations int64
-	Violations                                            []Violation
-}
-
-// Violation is one broken invariant.
-type Violation struct {
-	Invariant int    // 1…13 of the payments contract
-	Subject   string // channel, receipt or hold id
-	Detail    string
+// random fills b from Config.Rand.
+func (l *Ledger) random(b []byte) error {
+	l.rand.Lock()
+	defer l.rand.Unlock()
+	if _, err := io.ReadFull(l.c.Rand, b); err != nil {
+		return fmt.Errorf("ledger: read random bytes: %w", err)
+	}
+	return nil
 }
