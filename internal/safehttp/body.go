@@ -30,6 +30,8 @@ func (c *Client) read(resp *http.Response) ([]byte, error) {
 	switch encoding := strings.ToLower(strings.TrimSpace(resp.Header.Get("Content-Encoding"))); {
 	case encoding == "" || encoding == "identity" || resp.Request.Method == http.MethodHead:
 	case encoding == "gzip" || encoding == "x-gzip": // not asked for, yet common
+		resp.Header.Del("Content-Encoding")
+		resp.Header.Del("Content-Length")
 		z, err := gzip.NewReader(body)
 		if errors.Is(err, io.EOF) { // no body at all
 			return nil, nil
@@ -38,8 +40,6 @@ func (c *Client) read(resp *http.Response) ([]byte, error) {
 			return nil, gzipError(err)
 		}
 		body, size = gzipReader{z}, -1
-		resp.Header.Del("Content-Encoding")
-		resp.Header.Del("Content-Length")
 	default:
 		return nil, &Error{Kind: ErrResponse, Reason: "its body has an encoding that was not asked for"}
 	}

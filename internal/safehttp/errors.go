@@ -117,7 +117,7 @@ func exchangeError(ctx, parent context.Context, host string, err error) *Error {
 		strings.Contains(text, "invalid trailer"):
 		e.Kind, e.Reason = ErrRequest, "the method or a header contains a forbidden character"
 	case strings.Contains(text, "malformed"), strings.Contains(text, "unsupported transfer encoding"),
-		strings.Contains(text, "chunk"), strings.Contains(text, "bad Content-Length"):
+		strings.Contains(text, "chunk"), strings.Contains(text, "Content-Length"):
 		e.Kind, e.Reason = ErrResponse, "it does not answer in proper HTTP"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF),
 		errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(text, "closed"):
