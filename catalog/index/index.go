@@ -31,6 +31,9 @@ const (
 // ErrFull says that the index holds Options.MaxRows rows already.
 var ErrFull = errors.New("index: full")
 
+// Local is the source hub of the rows that this hub sells itself.
+const Local = "local"
+
 // Key names one row: a capability of a product at a hub.
 type Key struct {
 	ProductID    string
