@@ -40,3 +40,19 @@ type Capability struct {
 	FirstSeen       time.Time
 	UpdatedAt       time.Time
 }
+
+// ReputationBasis is the protocol's word for where SuccessRate30d comes from:
+// "measured", or "unobserved" for a value that its publisher merely declared.
+func (r *Capability) ReputationBasis() string {
+	if r.Observations30d > 0 {
+		return basisMeasured
+	}
+	return basisUnobserved
+}
+
+// The bases of a reputation (manifest schema).
+const (
+	basisMeasured   = "measured"
+	basisUnobserved = "unobserved"
+	basisSelf       = "self"
+)

@@ -1,12 +1,31 @@
 // Package catalog owns what the market lists: capabilities, the manifest and the
 // discovery document, peers, trust and the search over all of it.
+//
+// It promises that a change is on disk before the call that made it returns, that
+// it is searchable and in the next document from then on, that every listed row
+// can be invoked by the protocol's rules and fits the protocol's schemas, that
+// every number it prints is a JSON number in the form that canonical text
+// reprints, and that nothing a pending peer says is ever read by search, lookup or
+// a document.
+//
+// Limits: a document lists at most MaxListed capabilities, the hub's own first and
+// then by trust; measured success and latency are published within FoldInterval
+// and a crash may lose that much of them; a stake is what its publisher declared
+// (Verified is false) until a chain confirms it. The package knows no money beyond
+// prices, opens no connection of its own and never runs a capability.
 package catalog
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/aimarket/aimarket/catalog/index"
+	"github.com/aimarket/aimarket/internal/limit"
 	"github.com/aimarket/aimarket/internal/store"
 )
 
@@ -27,7 +46,8 @@ type Config struct {
 	Signer        Signer
 	URLs          URLChecker
 	Now           func() time.Time
-	HubURL        string // "http://localhost:9083", no trailing slash
+	Logger        *slog.Logger // nil: discard
+	HubURL        string       // "http://localhost:9083", no trailing slash
 	HubName       string
 	HubVersion    string
 	RoutingFeeBps int
@@ -39,122 +59,128 @@ type Config struct {
 	Production    bool
 	MinStake      int64 // micro-USD a publisher must stake
 	PublishPerHr  int   // publishes per publisher-hour, 0 off
-	MaxRows       int   // bound on listed capabilities
+	MaxRows       int   // bound on listed capabilities; 0 and more than the index holds: what the index holds
+	MaxPending    int   // bound on host names of pending peers; 0: DefaultMaxPending
 }
+
+// Bounds on memory.
+const (
+	rowCacheBytes  = 16 << 20 // decoded rows that calls looked up
+	bestCacheBytes = 2 << 20  // which row a bare capability id means
+	pathCost       = 256      // bytes that one cached decision is counted as
+	indexCapacity  = index.MaxRows / 2
+)
 
 // Catalog is safe for concurrent use.
-type Catalog struct{}
+type Catalog struct {
+	cfg       Config
+	idx       *index.Index
+	rows      *cache[Key, *Capability] // nil: known not to be listed
+	best      *cache[Key, Key]         // (capability, hub) → its row of the best trust
+	publishes *limit.Limiter
+	table     measureTable
+
+	// mu orders changes: the store, the index and the fields below move together.
+	// It is held across Apply, never across a sync.
+	mu     sync.Mutex
+	top    topList
+	stakes int // records that MaxStakes bounds
+
+	total, local, products atomic.Int64
+
+	peersMu   sync.RWMutex // taken after mu; guards the map, its peers never change
+	peers     map[string]*Peer
+	active    atomic.Int64
+	pending   atomic.Int64
+	staleNext time.Time // when staleness of peers is judged again
+
+	version  atomic.Uint64 // counts changes of anything a document shows
+	manifest docCache
+	wellKnow docCache
+	prices   docCache
+	omitted  atomic.Int64
+
+	closing sync.Mutex // guards closed against folds that start
+	closed  bool
+	folds   sync.WaitGroup
+}
 
 // Open reads the catalogue from the store and builds the search index.
-func Open(ctx context.Context, c Config) (*Catalog, error) { panic("skeleton") }
-func (c *Catalog) Close() error                            { panic("skeleton") }
-
-// Put lists or replaces rows in one batch. It does not apply the publishing gates.
-func (c *Catalog) Put(ctx context.Context, rows []Capability) error { panic("skeleton") }
-
-// Remove takes a row off; ErrUnknown if it is not listed.
-func (c *Catalog) Remove(ctx context.Context, k Key) error { panic("skeleton") }
-
-// Lookup finds what a call names: the exact (product, capability, hub), else the
-// row of that hub with this capability id and the best trust. *UnknownError if none.
-func (c *Catalog) Lookup(ctx context.Context, productID, capabilityID, sourceHub string) (Capability, error) {
-	panic("skeleton")
+func Open(ctx context.Context, cfg Config) (*Catalog, error) {
+	if cfg.Store == nil || cfg.Signer == nil || cfg.URLs == nil || cfg.Now == nil {
+		return nil, errors.New("catalog: open: Config needs Store, Signer, URLs and Now")
+	}
+	hub, err := NormalizeHubURL(cfg.HubURL)
+	if err != nil {
+		return nil, errf("catalog: open: hub URL %q: %v", cfg.HubURL, err)
+	}
+	cfg.HubURL = hub
+	if cfg.RoutingFeeBps < 0 || cfg.RoutingFeeBps > maxRoutingFeeBps {
+		return nil, errf("catalog: open: routing fee of %d basis points is not in 0…%d", cfg.RoutingFeeBps, maxRoutingFeeBps)
+	}
+	if !fraction(cfg.MinTrust) {
+		return nil, errf("catalog: open: trust floor %v is not in 0…1", cfg.MinTrust)
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if cfg.MaxRows <= 0 || cfg.MaxRows > indexCapacity {
+		cfg.MaxRows = indexCapacity
+	}
+	if cfg.MaxPending <= 0 {
+		cfg.MaxPending = DefaultMaxPending
+	}
+	c := &Catalog{
+		cfg:       cfg,
+		rows:      newCache[Key, *Capability](rowCacheBytes),
+		best:      newCache[Key, Key](bestCacheBytes),
+		publishes: limit.New(limit.Config{Max: cfg.PublishPerHr, Window: time.Hour, Now: cfg.Now}),
+		peers:     map[string]*Peer{},
+	}
+	if err := c.load(ctx); err != nil {
+		return nil, errf("catalog: open: %w", err)
+	}
+	return c, nil
 }
 
-// Observe feeds one finished call into the row's measured 30-day success and latency.
-func (c *Catalog) Observe(k Key, success bool, latency time.Duration) { panic("skeleton") }
-
-// Document is one signed document as published.
-type Document struct {
-	Body        []byte // exact bytes to serve
-	ETag        string // strong, quoted
-	GeneratedAt time.Time
+// Close saves measurements that were not folded yet and waits for those under way.
+// The catalogue must not be used after.
+func (c *Catalog) Close() error {
+	c.closing.Lock()
+	was := c.closed
+	c.closed = true
+	c.closing.Unlock()
+	c.folds.Wait()
+	if !was {
+		c.fold(c.cfg.Now())
+	}
+	return nil
 }
-
-// Status is what the discovery document says beyond the catalogue's own knowledge.
-type Status struct {
-	PaymentConfigured bool
-	PaymentTestnet    bool   // demo money or a test chain
-	Money             string // "demo", "off"
-	PluginsLoaded     int
-	PluginExtensions  map[string]json.RawMessage
-	MCPEndpoint       bool
-}
-
-// Manifest, Discovery and Prices return the current signed documents. They are
-// cached and signed anew only when their content changes.
-func (c *Catalog) Manifest(ctx context.Context) (Document, error)            { panic("skeleton") }
-func (c *Catalog) Discovery(ctx context.Context, s Status) (Document, error) { panic("skeleton") }
-func (c *Catalog) Prices(ctx context.Context) (Document, error)              { panic("skeleton") }
-
-// Query is one search; zero fields do not filter.
-type Query struct {
-	Intent       string
-	BudgetMicros int64 // on the routed price; <0 or HasBudget false: none
-	HasBudget    bool
-	Category     string
-	MaxLatencyMS int      // 0: none
-	MinTrust     *float64 // nil: the hub's floor
-	Hub          string   // "", "any", Local or a URL
-	IncludeDemo  bool
-	IncludeStale bool
-	Limit        int // 0 is all when LimitAll, else 20; at most 100
-	LimitAll     bool
-	Offset       int
-}
-
-// Match is one hit with the explanation of its rank.
-type Match struct {
-	Capability
-	Score        float64
-	MatchType    string // exact, lexical, fuzzy, browse, …
-	MatchedTerms []string
-}
-
-// Result is a page of hits.
-type Result struct {
-	Matches      []Match
-	Total        int
-	HubsSearched int
-}
-
-func (c *Catalog) Search(ctx context.Context, q Query) (Result, error) { panic("skeleton") }
-
-// Registration is a publish request that already passed the shape checks of the wire.
-type Registration struct {
-	Capability        // InvokeURL, prices, schemas, ids as asked
-	Publisher  string // authenticated publisher, or "" for the shared token
-}
-
-// Register applies the publishing gates and lists the row. *GateError says which failed.
-func (c *Catalog) Register(ctx context.Context, r Registration) (Capability, error) {
-	panic("skeleton")
-}
-
-// StakeRequest declares a stake. It is recorded as unverified.
-type StakeRequest struct {
-	PublisherID  string
-	AmountMicros int64
-	TxHash       string
-}
-
-// StakeStatus is a publisher's standing.
-type StakeStatus struct {
-	PublisherID string
-	StakeMicros int64
-	TrustScore  float64
-	Verified    bool
-}
-
-func (c *Catalog) Stake(ctx context.Context, r StakeRequest) (StakeStatus, error) { panic("skeleton") }
 
 // Counts is what the catalogue holds now.
 type Counts struct {
-	Local    int // capabilities of this hub
-	Products int // distinct products of this hub
-	Total    int // all rows
-	Peers    int // active peers
-	Pending  int
+	Local     int   // capabilities of this hub
+	Products  int   // distinct products of this hub
+	Total     int   // all rows
+	Peers     int   // active peers
+	Pending   int   // peers that nobody admitted
+	Omitted   int   // rows that the newest manifest had no room for
+	Forgotten int64 // rows whose measurements were dropped for MaxMeasured
 }
 
-func (c *Catalog) Counts() Counts { panic("skeleton") }
+// Counts costs no disk access.
+func (c *Catalog) Counts() Counts {
+	active, pending := c.peerCounts()
+	return Counts{
+		Local:     int(c.local.Load()),
+		Products:  int(c.products.Load()),
+		Total:     int(c.total.Load()),
+		Peers:     active,
+		Pending:   pending,
+		Omitted:   int(c.omitted.Load()),
+		Forgotten: c.table.forgotten.Load(),
+	}
+}
+
+// touch makes every document stale.
+func (c *Catalog) touch() { c.version.Add(1) }

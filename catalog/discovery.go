@@ -1,0 +1,126 @@
+package catalog
+
+import (
+	"context"
+	"time"
+
+	"github.com/aimarket/aimarket/internal/canon"
+)
+
+// minCrawlInterval is the least that the discovery schema allows.
+const minCrawlInterval = time.Minute
+
+// maxDiscoveryPeers bounds the peers that the discovery document names.
+const maxDiscoveryPeers = 2000
+
+// Discovery returns the current signed discovery document. It is cached and signed
+// anew only when its content, s included, changes or grows old.
+func (c *Catalog) Discovery(ctx context.Context, s Status) (Document, error) {
+	write := func(o *object, now time.Time) error { return c.writeDiscovery(o, now, s) }
+	return c.document(ctx, "discovery document", &c.wellKnow, s.fingerprint(), write, canon.ObjectMessage)
+}
+
+func (c *Catalog) writeDiscovery(o *object, now time.Time, s Status) error {
+	peers := c.Peers(PeerActive)
+	if len(peers) > maxDiscoveryPeers {
+		peers = peers[:maxDiscoveryPeers]
+	}
+	api := c.cfg.HubURL + "/ai-market/v2"
+	o.text("name", c.cfg.HubName)
+	o.texts("protocol_versions", []string{"v1", "v2"})
+	o.text("hub_version", c.cfg.HubVersion)
+	if s.MCPEndpoint {
+		o.text("mcp_endpoint", c.cfg.HubURL+"/ai-market/mcp")
+	}
+	o.text("manifest_url", api+"/manifest")
+	o.int("products_count", c.products.Load())
+	o.int("capabilities_count", c.local.Load())
+	o.int("federated_capabilities_count", c.total.Load()) // all rows, by the protocol's custom
+	o.texts("supported_chains", c.cfg.Chains)
+	o.texts("supported_tokens", c.cfg.Tokens)
+	o.bool("payment_configured", s.PaymentConfigured)
+	o.bool("payment_testnet", s.PaymentTestnet)
+	o.textIf("payment_mode", s.Money)
+	o.text("signer_public_key", c.cfg.Signer.PublicBase64())
+	o.nest("federation", func(f *object) {
+		f.int("crawl_interval_s", int64(max(c.cfg.CrawlInterval, minCrawlInterval)/time.Second))
+		f.int("routing_fee_bps", int64(c.cfg.RoutingFeeBps))
+		f.float("min_trust_score", c.cfg.MinTrust)
+		f.texts("seed_list", c.cfg.SeedList)
+	})
+	o.list("peers", len(peers), func(dst []byte, i int) []byte {
+		e := openObject(dst)
+		peers[i].writeCommon(&e)
+		return e.close()
+	})
+	o.int("plugins_loaded", int64(s.PluginsLoaded))
+	if len(s.PluginExtensions) > 0 {
+		ext := openObject(nil)
+		for _, name := range sortedNames(s.PluginExtensions) {
+			raw, err := normalJSON(s.PluginExtensions[name])
+			if err != nil {
+				return errf("extension of plugin %s: %w", name, err)
+			}
+			ext.raw(name, raw)
+		}
+		o.raw("plugin_extensions", ext.close())
+	}
+	o.list("mcp_servers", 0, nil)
+	o.text("prices_url", api+"/prices")
+	o.text("generated_at", stamp(now))
+	return nil
+}
+
+// writeCommon prints what both the discovery document and the list of peers say.
+func (p *PeerInfo) writeCommon(o *object) {
+	o.text("url", p.URL)
+	o.text("name", p.Name)
+	o.int("capabilities_count", int64(p.Capabilities))
+	if !p.LastCrawl.IsZero() {
+		o.text("last_crawl", stamp(p.LastCrawl))
+	}
+	o.float("trust_score", p.Reputation.TrustScore)
+	o.texts("categories", p.Categories)
+}
+
+// AppendPeerJSON prints a peer as GET /federation/peers lists it.
+func AppendPeerJSON(dst []byte, p PeerInfo) []byte {
+	o := openObject(dst)
+	p.writeCommon(&o)
+	o.int("depth", int64(p.Depth))
+	o.text("well_known_url", p.WellKnownURL)
+	o.bool("trusted", p.Status == PeerActive)
+	o.text("status", string(p.Status))
+	o.textIf("public_key", p.PublicKey)
+	o.text("first_seen", stamp(p.FirstSeen))
+	o.text("discoverer", p.Discoverer)
+	return o.close()
+}
+
+// AppendReputationJSON prints what GET /reputation/{hub_url} answers, with the
+// events that the caller has.
+func AppendReputationJSON(dst []byte, r Reputation, events [][]byte) []byte {
+	o := openObject(dst)
+	o.text("hub_url", r.HubURL)
+	o.float("trust_score", r.TrustScore)
+	o.text("trust_basis", r.Basis)
+	o.int("observations_30d", r.Observations)
+	o.nest("details", func(d *object) {
+		d.text("provider_hub", r.HubURL)
+		d.float("trust_score", r.TrustScore)
+		d.nest("weights", func(w *object) {
+			w.float("age", weightAge)
+			w.float("bond", weightBond)
+			w.float("success_rate", weightSuccessRate)
+			w.float("volume", weightVolume)
+		})
+		d.nest("factors", func(f *object) {
+			f.float("age", round4(r.Factors.Age))
+			f.float("bond", round4(r.Factors.Bond))
+			f.float("success_rate", round4(r.Factors.SuccessRate))
+			f.float("volume", round4(r.Factors.Volume))
+		})
+	})
+	o.list("recent_events", len(events), func(dst []byte, i int) []byte { return append(dst, events[i]...) })
+	return o.close()
+}

@@ -1,0 +1,218 @@
+package catalog
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aimarket/aimarket/catalog/index"
+)
+
+// Bounds on peers.
+const (
+	DefaultMaxPending = 2000  // distinct host names of pending peers (federation notes §4)
+	MaxPendingPerHost = 4     // pending addresses under one host name
+	MaxActivePeers    = 10000 // peers the operator admitted
+	maxCategories     = 32
+	maxCategoryLen    = 64
+	peerVersion       = 1
+	wellKnownPath     = "/.well-known/ai-market.json"
+)
+
+// PeerState says whether anything a peer says has effect.
+type PeerState string
+
+// The states of a peer (federation notes §4).
+const (
+	PeerPending PeerState = "pending" // known, without any effect
+	PeerActive  PeerState = "active"  // admitted by the operator
+)
+
+// Peer is another hub, as far as this one knows it.
+type Peer struct {
+	URL          string    `json:"url"` // normal form of NormalizeHubURL
+	Name         string    `json:"name"`
+	WellKnownURL string    `json:"well_known_url"`
+	PublicKey    string    `json:"public_key,omitempty"` // pinned; "" until known
+	Capabilities int       `json:"capabilities"`         // its own claim
+	Categories   []string  `json:"categories,omitempty"`
+	Status       PeerState `json:"status"`
+	Discoverer   string    `json:"discoverer"` // how it became known: "announce", "operator"
+	Depth        int       `json:"depth"`
+	FirstSeen    time.Time `json:"first_seen"`
+	LastCrawl    time.Time `json:"last_crawl,omitzero"`
+}
+
+// ErrDuplicateIdentity says that a hub's key is already active at another URL.
+var ErrDuplicateIdentity = errors.New("catalog: this key is active at another URL")
+
+// encodePeer writes a format version and JSON: peers are few and grow fields.
+func encodePeer(p *Peer) ([]byte, error) {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("encode peer %s: %w", p.URL, err)
+	}
+	return append([]byte{peerVersion}, b...), nil
+}
+
+func decodePeer(baseURL string, value []byte) (*Peer, error) {
+	if len(value) == 0 || value[0] != peerVersion {
+		return nil, fmt.Errorf("%w: peer %q has an unknown format version", ErrCorrupt, baseURL)
+	}
+	p := &Peer{}
+	if err := json.Unmarshal(value[1:], p); err != nil {
+		return nil, fmt.Errorf("%w: peer %q: %v", ErrCorrupt, baseURL, err)
+	}
+	if p.URL != baseURL || p.Status != PeerPending && p.Status != PeerActive {
+		return nil, fmt.Errorf("%w: peer %q is stored under another name or state", ErrCorrupt, baseURL)
+	}
+	return p, nil
+}
+
+func (c *Catalog) loadPeers() error {
+	return c.cfg.Store.Scan([]byte(rangePeer), nil, func(key, value []byte) (bool, error) {
+		p, err := decodePeer(strings.TrimPrefix(string(key), rangePeer), value)
+		if err != nil {
+			return false, err
+		}
+		c.setPeer(p.URL, p)
+		return true, nil
+	})
+}
+
+func (c *Catalog) isActive(hub string) bool {
+	c.peersMu.RLock()
+	defer c.peersMu.RUnlock()
+	p := c.peers[hub]
+	return p != nil && p.Status == PeerActive
+}
+
+// peerCounts is kept beside the map, because every search prints it.
+func (c *Catalog) peerCounts() (active, pending int) {
+	return int(c.active.Load()), int(c.pending.Load())
+}
+
+// setPeer puts a peer into memory, or takes it out if p is nil.
+func (c *Catalog) setPeer(baseURL string, p *Peer) {
+	c.peersMu.Lock()
+	defer c.peersMu.Unlock()
+	count := func(p *Peer, n int64) {
+		switch {
+		case p == nil:
+		case p.Status == PeerActive:
+			c.active.Add(n)
+		default:
+			c.pending.Add(n)
+		}
+	}
+	count(c.peers[baseURL], -1)
+	count(p, 1)
+	if p == nil {
+		delete(c.peers, baseURL)
+		return
+	}
+	c.peers[baseURL] = p
+}
+
+// Peer returns what is known of a hub; false if nothing is.
+func (c *Catalog) Peer(hubURL string) (Peer, bool) {
+	base, err := NormalizeHubURL(hubURL)
+	if err != nil {
+		return Peer{}, false
+	}
+	c.peersMu.RLock()
+	defer c.peersMu.RUnlock()
+	p := c.peers[base]
+	if p == nil {
+		return Peer{}, false
+	}
+	return p.clone(), true
+}
+
+func (p *Peer) clone() Peer {
+	out := *p
+	out.Categories = slices.Clone(p.Categories)
+	return out
+}
+
+// PeerInfo is a peer with its present trust.
+type PeerInfo struct {
+	Peer
+	Reputation Reputation
+}
+
+// Peers lists peers in one state, the most trusted first, then by URL.
+func (c *Catalog) Peers(state PeerState) []PeerInfo {
+	now := c.cfg.Now()
+	c.peersMu.RLock()
+	list := make([]PeerInfo, 0, len(c.peers))
+	for _, p := range c.peers {
+		if p.Status == state {
+			list = append(list, PeerInfo{Peer: p.clone()})
+		}
+	}
+	c.peersMu.RUnlock()
+	records := c.table.byHub()
+	for i := range list {
+		list[i].Reputation = reputationOf(&list[i].Peer, records[list[i].URL], now)
+	}
+	slices.SortFunc(list, func(a, b PeerInfo) int {
+		if a.Reputation.TrustScore != b.Reputation.TrustScore {
+			if a.Reputation.TrustScore > b.Reputation.TrustScore {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.URL, b.URL)
+	})
+	return list
+}
+
+// judgeStale hides and shows peers' rows by the age of their last crawl. Once a
+// minute is enough for a limit of hours.
+func (c *Catalog) judgeStale(now time.Time) {
+	c.peersMu.RLock()
+	due := len(c.peers) > 0 && !now.Before(c.staleNext)
+	c.peersMu.RUnlock()
+	if due {
+		c.syncHubFlags(now)
+	}
+}
+
+// syncHubFlags tells the index the state of every peer.
+func (c *Catalog) syncHubFlags(now time.Time) {
+	c.peersMu.Lock()
+	defer c.peersMu.Unlock()
+	c.staleNext = now.Add(FoldInterval)
+	for hub, p := range c.peers {
+		var f index.Flags
+		switch {
+		case p.Status != PeerActive:
+			f = index.Unexecutable
+		case now.Sub(p.LastCrawl) > StaleAfter:
+			f = index.Stale
+		}
+		c.idx.SetHub(hub, f)
+	}
+}
+
+// origin is scheme, host and port of a URL in normal form.
+func origin(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	return urlID(u.Scheme + "://" + u.Host)
+}
+
+func hostname(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return raw
+	}
+	return strings.ToLower(u.Hostname())
+}
