@@ -14,8 +14,8 @@ build: ## build bin/aimarket
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/aimarket ./cmd/aimarket
 
 .PHONY: run
-run: build ## build, then serve http://localhost:9083 with demo money, state in ./data
-	./bin/aimarket serve --data $(DATA)
+run: build ## build, then serve http://localhost:9083 to this machine, demo money, state in ./data
+	./bin/aimarket serve --data $(DATA) --listen localhost:9083 --allow-local-publish
 
 .PHONY: provider
 provider: ## run the example provider on http://127.0.0.1:9090
