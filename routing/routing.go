@@ -1,5 +1,15 @@
-// Package routing is the life of one invoke: checks, price, hold, execution,
-// capture and receipt, with the hooks that plugins hang on it.
+// Package routing is the life of one invoke: rate limit, checks, price, hold,
+// execution, capture and receipt, with the hooks that plugins hang on it.
+//
+// It promises that a call is either answered, receipted and charged exactly the
+// disclosed price, or refused with a *Refusal and charged nothing; that the
+// capture and the receipt are on disk before the answer is returned; that a
+// caller who goes away leaves no hold behind; and that an equal request id gets
+// the first answer again. A hook can delay a call by no more than its deadline
+// and cannot crash it.
+//
+// It knows nothing of the wire: status codes, headers of the buyer and the shape
+// of error bodies belong to httpapi. It keeps no money itself: that is ledger.
 package routing
 
 import (
@@ -7,6 +17,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/aimarket/aimarket/catalog"
@@ -16,59 +27,71 @@ import (
 	"github.com/aimarket/aimarket/ledger"
 )
 
-// Func is a capability that runs in this process.
+// Func is a capability that runs in this process. It must return soon after ctx
+// is done. An error that is (or wraps) a *Refusal of kind InvalidInput is the
+// caller's fault and answered as such; every other one is a failed execution.
 type Func func(ctx context.Context, input canon.Value) (json.RawMessage, error)
 
-// Catalog is what routing needs of the catalogue.
+// Catalog is what routing needs of the catalogue; *catalog.Catalog satisfies it.
 type Catalog interface {
 	Lookup(ctx context.Context, productID, capabilityID, sourceHub string) (catalog.Capability, error)
 	Observe(k catalog.Key, success bool, latency time.Duration)
 }
 
+// Ledger is what routing needs of the money; *ledger.Ledger satisfies it.
+type Ledger interface {
+	Authorize(ctx context.Context, channelID, secret string) (ledger.Channel, error)
+	Hold(ctx context.Context, r ledger.HoldRequest) (*ledger.Hold, error)
+	Capture(ctx context.Context, h *ledger.Hold, d ledger.Delivery) error
+	Release(ctx context.Context, h *ledger.Hold) error
+	Deliver(ctx context.Context, d ledger.Delivery, durable bool) error
+	Answered(ctx context.Context, scope string, fingerprint [32]byte) (answer []byte, found bool, err error)
+}
+
 // Provider is the way to a provider's invoke_url; *safehttp.Client satisfies it.
 type Provider interface {
-	Do(ctx context.Context, method, url string, header map[string][]string, body []byte) (*safehttp.Response, error)
+	Do(ctx context.Context, method, url string, header http.Header, body []byte) (*safehttp.Response, error)
+}
+
+// PeerInvoker carries a call to the hub that lists the capability and returns the
+// answer object of that hub as received. It is the seam for the transports
+// between hubs.
+type PeerInvoker interface {
+	InvokePeer(ctx context.Context, row catalog.Capability, input canon.Value) (canon.Value, error)
 }
 
 // PluginConfig loads one plugin.
 type PluginConfig struct {
 	Plugin   Plugin
-	EntryKey string // the short name the allow-list also takes
-	Required bool   // fail closed: 503 when a hook fails
-	Timeout  time.Duration
+	EntryKey string        // the short name the allow-list also takes
+	Required bool          // fail closed: 503 when a hook fails
+	Timeout  time.Duration // per hook call; 0 is DefaultHookTimeout
 }
 
 // Config is what New needs.
 type Config struct {
 	Catalog                  Catalog
-	Ledger                   *ledger.Ledger
-	Store                    *store.DB // trials and the event log
+	Ledger                   Ledger
+	Store                    *store.DB // trials and the event log; nil keeps them in memory only
 	Provider                 Provider
+	Peers                    PeerInvoker     // nil: calls of another hub's capability are refused
 	Builtins                 map[string]Func // by capability id
-	Plugins                  []PluginConfig
-	Allow                    []string // nil: all; both kinds of name
-	AllowSet                 bool     // an allow-list was given, even if empty
+	Plugins                  []PluginConfig  // in the order their hooks run
+	Allow                    []string        // nil: all; both kinds of name
+	AllowSet                 bool            // an allow-list was given, even if empty
 	Signer                   ledger.Signer
 	Now                      func() time.Time
-	Rand                     io.Reader
+	Rand                     io.Reader // safe for concurrent use, as crypto/rand.Reader is
 	Logger                   *slog.Logger
 	HubURL                   string
 	Mode                     ledger.Mode
 	RatePerMin               int           // AIMARKET_INVOKE_RATE_PER_MIN, 60; ≤0 off
-	SandboxTrials            int           // 3 per visitor for life
-	SandboxPerIPHour         int           // 30
+	SandboxTrials            int           // 3 per visitor for life; ≤0 turns the sandbox off
+	SandboxPerIPHour         int           // 30; ≤0 off
 	MinTrustInvoke           float64       // AIMARKET_SUPPLY_MIN_TRUST_INVOKE 0.35
 	RequestTimeout           time.Duration // AIMARKET_REQUEST_TIMEOUT_S 30
-	RequireProviderSignature bool
+	RequireProviderSignature bool          // refuse provider rows that have no key to check
 }
-
-// Router runs invokes. It is safe for concurrent use.
-type Router struct{}
-
-func New(ctx context.Context, c Config) (*Router, error) { panic("skeleton") }
-
-// Close waits for calls in flight, stops plugins and flushes the event log.
-func (r *Router) Close(ctx context.Context) error { panic("skeleton") }
 
 // Call is one request to invoke, decoded and shape-checked by the wire.
 type Call struct {
@@ -89,12 +112,9 @@ type Call struct {
 // Answer is a finished call. Body is the protocol's JSON, ready to send.
 type Answer struct {
 	Body     []byte
-	Nonce    string
-	Replayed bool // the stored answer of an earlier equal request
+	Nonce    string // of the receipt; "" when Replayed from an earlier process
+	Replayed bool   // the stored answer of an earlier equal request
 }
-
-// Invoke runs one call. Every error is a *Refusal; nothing was billed then.
-func (r *Router) Invoke(ctx context.Context, c Call) (Answer, error) { panic("skeleton") }
 
 // Kind is the stable reason of a refusal; the wire maps it to a status.
 type Kind string
@@ -140,14 +160,9 @@ type Field struct {
 }
 
 func (e *Refusal) Error() string { return string(e.Kind) + ": " + e.Detail }
+
+// Unwrap is the technical reason, which is for the log and not for the caller.
 func (e *Refusal) Unwrap() error { return e.Cause }
-
-// Plugins lists what is loaded, PluginExtensions what they add to the discovery document.
-func (r *Router) Plugins() []PluginInfo                        { panic("skeleton") }
-func (r *Router) PluginExtensions() map[string]json.RawMessage { panic("skeleton") }
-
-// Loaded returns the active plugins themselves, for the wire to find their routes.
-func (r *Router) Loaded() []Plugin { panic("skeleton") }
 
 // Quota is a visitor's standing in the sandbox.
 type Quota struct {
@@ -155,29 +170,23 @@ type Quota struct {
 	MaxTrials, Used, Remaining int
 }
 
-func (r *Router) SandboxQuota(ctx context.Context, visitor string) (Quota, error) { panic("skeleton") }
-
-// Event is one finished call as stats/live shows it.
+// Event is one executed call as stats/live shows it.
 type Event struct {
 	ID                                 uint64
 	CapabilityID, ProductID, SourceHub string
-	Price                              ledger.Money
+	Price                              ledger.Money // charged
 	Latency                            time.Duration
 	Success                            bool
 	Time                               time.Time
 	ConsumerHub, TrafficClass          string
 }
 
-// Events returns the newest calls first, Summary their totals.
-func (r *Router) Events(limit int) []Event { panic("skeleton") }
-func (r *Router) Summary() Summary         { panic("skeleton") }
-
 // Summary is the rolling totals of stats/live that routing knows.
 type Summary struct {
 	Total, Successful                      int64
-	SuccessRate, AvgPriceUSD, AvgLatencyMS float64
+	SuccessRate, AvgPriceUSD, AvgLatencyMS float64 // AvgPriceUSD to 4, AvgLatencyMS to 1 decimal
 	RevenuePerHour                         ledger.Money
 	Last1h, Last24h, Failed24h             int64
 	RPS1h                                  float64
-	P50LatencyMS24h, P95LatencyMS24h       *int64
+	P50LatencyMS24h, P95LatencyMS24h       *int64 // nil: no call in the window
 }

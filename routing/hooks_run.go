@@ -1,0 +1,79 @@
+package routing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// DefaultHookTimeout is how long one hook call may take.
+	DefaultHookTimeout = 2 * time.Second
+
+	// maxStuck bounds how many calls of one plugin may have overrun their deadline
+	// and still be running. Beyond it the plugin counts as failing at once, so a
+	// hanging plugin costs this many goroutines and no more.
+	maxStuck = 64
+
+	// maxStack bounds the stack trace that a panicking hook leaves in the log.
+	maxStack = 4 << 10
+)
+
+var errStuck = errors.New("too many earlier calls of this plugin are still hanging")
+
+// panicError is a panic turned into an error, so that one plugin or built-in
+// cannot take the process down.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// guard calls fn under a deadline and turns a panic into an error. fn runs on its
+// own goroutine, because only then can a function that ignores its context be
+// left behind; stuck counts those that were. fn gets everything it writes to by
+// return value, so nothing is shared with a call that was left behind.
+func guard[T any](ctx context.Context, limit time.Duration, stuck *atomic.Int32, fn func(context.Context) (T, error)) (T, error) {
+	type outcome struct {
+		v   T
+		err error
+	}
+	var zero T
+	if stuck.Load() >= maxStuck {
+		return zero, errStuck
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	done := make(chan outcome, 1)
+	go func() {
+		var o outcome
+		defer func() {
+			if p := recover(); p != nil {
+				stack := debug.Stack()
+				o.v, o.err = zero, &panicError{value: p, stack: stack[:min(len(stack), maxStack)]}
+			}
+			done <- o
+		}()
+		o.v, o.err = fn(ctx)
+	}()
+	select {
+	case o := <-done:
+		return o.v, o.err
+	case <-ctx.Done():
+	}
+	select { // it may have finished just in time
+	case o := <-done:
+		return o.v, o.err
+	default:
+	}
+	stuck.Add(1)
+	go func() {
+		<-done
+		stuck.Add(-1)
+	}()
+	return zero, fmt.Errorf("gave no answer within %s: %w", limit, ctx.Err())
+}
