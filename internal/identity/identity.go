@@ -1,36 +1,67 @@
-// Package identity holds the hub's one Ed25519 key.
+// Package identity holds the hub's one Ed25519 key: it signs every document, and
+// the same 32 public bytes will be the hub's libp2p peer ID.
+//
+// It promises that a key file appears whole or not at all and readable to its
+// owner only, that a private key never prints itself, and that verification is
+// strict: canonical points and scalars, no keys of small order, so that no two
+// verifiers can disagree on a signature. It knows nothing of storage or network and
+// of no document's canonical form.
 package identity
 
-import "io"
+import (
+	"crypto/ed25519"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+)
 
-// Key is the hub's private key.
-type Key struct{}
+// Key is the hub's private key. Printing it in any way shows the public half only.
+type Key struct {
+	private ed25519.PrivateKey
+	text    string // public key, base64
+}
 
-// PublicKey is the 32 bytes of an Ed25519 public key that passed ParsePublicKey.
-type PublicKey [32]byte
+// FromSeed builds a key from a 32-byte seed (RFC 8032 §5.1.5).
+func FromSeed(seed []byte) (*Key, error) {
+	if len(seed) != ed25519.SeedSize {
+		return nil, fmt.Errorf("identity: a seed has %d bytes, not %d", ed25519.SeedSize, len(seed))
+	}
+	k := &Key{private: ed25519.NewKeyFromSeed(seed)}
+	k.text = k.Public().String()
+	return k, nil
+}
 
-// LoadOrCreate reads the key file at path or makes one (mode 0600) from rand.
-func LoadOrCreate(path string, rand io.Reader) (key *Key, created bool, err error) { panic("skeleton") }
+// Public is the public half.
+func (k *Key) Public() PublicKey { return PublicKey(k.private[ed25519.SeedSize:]) }
 
-// FromSeed builds a key from a 32-byte seed.
-func FromSeed(seed []byte) (*Key, error) { panic("skeleton") }
+// PublicBase64 is the public half as documents carry it: standard padded base64.
+func (k *Key) PublicBase64() string { return k.text }
 
-// Public, PublicBase64 (standard, padded), Sign (64 bytes) and SignBase64.
-func (k *Key) Public() PublicKey            { panic("skeleton") }
-func (k *Key) PublicBase64() string         { panic("skeleton") }
-func (k *Key) Sign(msg []byte) []byte       { panic("skeleton") }
-func (k *Key) SignBase64(msg []byte) string { panic("skeleton") }
+// Sign returns the 64-byte signature of msg. Ed25519 is deterministic.
+func (k *Key) Sign(msg []byte) []byte { return ed25519.Sign(k.private, msg) }
 
-// Derive returns a 32-byte secret for one purpose (HKDF-SHA256 over the seed).
-func (k *Key) Derive(purpose string) [32]byte { panic("skeleton") }
+// SignBase64 is Sign in standard padded base64.
+func (k *Key) SignBase64(msg []byte) string {
+	return base64.StdEncoding.EncodeToString(k.Sign(msg))
+}
 
-// ParsePublicKey reads base64 in either alphabet, padded or not, and refuses
-// non-canonical points and points of small order.
-func ParsePublicKey(s string) (PublicKey, error) { panic("skeleton") }
-func (p PublicKey) String() string               { panic("skeleton") }
+// Derive returns a 32-byte secret for one purpose: HKDF-SHA256 (RFC 5869) over the
+// seed with the purpose as info. Secrets of two purposes tell nothing of each other
+// or of the seed.
+func (k *Key) Derive(purpose string) [32]byte {
+	out, err := hkdf.Key(sha256.New, k.private.Seed(), nil, "aimarket "+purpose, 32)
+	if err != nil { // only for lengths beyond 255 hashes
+		panic(err)
+	}
+	return [32]byte(out)
+}
 
-// Verify checks strictly: canonical A and R, no small order, canonical S.
-func Verify(pub PublicKey, msg, sig []byte) error { panic("skeleton") }
+// String, GoString and LogValue keep the private half out of logs and errors.
+func (k *Key) String() string       { return "identity.Key(" + k.text + ")" }
+func (k *Key) GoString() string     { return k.String() }
+func (k *Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// VerifyBase64 decodes a base64 signature and verifies it.
-func VerifyBase64(pub PublicKey, msg []byte, sig string) error { panic("skeleton") }
+// Format covers every verb, %x and %v of the struct's fields included.
+func (k *Key) Format(f fmt.State, _ rune) { fmt.Fprint(f, k.String()) }
