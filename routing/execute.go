@@ -20,6 +20,9 @@ const (
 // at its top level is not handed to a third party.
 var forbiddenKeys = []string{"password", "secret", "api_key", "private_key", "mnemonic", "seed", "token", "ssn", "credit"}
 
+// unjoined takes out what people join the words of a key with.
+var unjoined = strings.NewReplacer("_", "", "-", "", " ", "", ".", "")
+
 // admitInput protects buyer and provider before an input is sent to somebody
 // else's machine. Calls that run in this process need none of it.
 func (x *call) admitInput() *Refusal {
@@ -53,7 +56,7 @@ func (x *call) admitInput() *Refusal {
 // forbiddenIn returns the secret's name that key contains, or "".
 func forbiddenIn(key string) string {
 	key = strings.ToLower(key)
-	plain := strings.NewReplacer("_", "", "-", "", " ", "", ".", "").Replace(key)
+	plain := unjoined.Replace(key)
 	for _, word := range forbiddenKeys {
 		if strings.Contains(key, word) || strings.Contains(plain, strings.ReplaceAll(word, "_", "")) {
 			return word

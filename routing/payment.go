@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/aimarket/aimarket/ledger"
 )
@@ -137,6 +138,8 @@ func (x *call) holdRefused(err error) *Refusal {
 	case ledger.KindUnauthorized, ledger.KindReplay, ledger.KindInvalid:
 	case ledger.KindSecretReplaced:
 		advice = "use the secret that the recovery returned"
+	case ledger.KindBusy:
+		return refuse(Internal, "%s; nothing was billed; send the call again", e.Error()).because(err).retryIn(time.Second)
 	default:
 		return asRefusal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -220,6 +221,58 @@ func TestHooksRunInConfiguredOrderAndFirstBlockWins(t *testing.T) {
 	if got := last.notes(); len(got) != 0 {
 		t.Errorf("the fourth plugin was asked after a block: %q", got)
 	}
+}
+
+// A plugin that holds one capability to its own contract cannot be got around by
+// naming another product.
+func TestPreChecksSeeTheRowThatIsMeant(t *testing.T) {
+	p := &contractPlugin{scripted: &scripted{name: "contracts"}}
+	h := newHub(t, withPlugins(PluginConfig{Plugin: p, Required: true}))
+	c := h.paid()
+	h.mustRefuse(c, SafetyBlocked)
+	c.ProductID = "guess"
+	h.mustRefuse(c, SafetyBlocked)
+	c.ProductID, c.Visitor, c.ChannelID = "guess", "visitor-1", ""
+	h.mustRefuse(c, SafetyBlocked)
+	if q, err := h.SandboxQuota(t.Context(), "visitor-1"); err != nil || q.Used != 0 {
+		t.Errorf("quota %+v, %v", q, err)
+	}
+	c = h.paid()
+	c.CapabilityID = "list@v1"
+	h.mustInvoke(c)
+	if got := strings.Join(p.notes(), ", "); got != "hub/echo@v1, guess/echo@v1, hub/echo@v1, guess/echo@v1, hub/echo@v1, hub/list@v1" {
+		t.Errorf("asked about %s", got)
+	}
+}
+
+type contractPlugin struct{ *scripted }
+
+func (p *contractPlugin) PreCheck(_ context.Context, _ *Payload, c CallInfo) (Verdict, error) {
+	p.note(c.ProductID + "/" + c.CapabilityID)
+	return Verdict{Blocked: c.ProductID == "hub" && c.CapabilityID == "echo@v1", Reason: "its contract forbids it"}, nil
+}
+
+// An observer that is slower than the calls makes them wait, and loses none.
+func TestObserversAreNotSkippedWhenTheyLag(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		var heard atomic.Int32
+		p := funcPlugin{scripted: &scripted{name: "slow"}, settled: func(Settled) { <-gate; heard.Add(1) }}
+		h := newHub(t, withPlugins(PluginConfig{Plugin: p, Timeout: time.Hour}))
+		const calls = maxSettledQueue + 3
+		var wg sync.WaitGroup
+		for range calls {
+			wg.Go(func() { h.mustInvoke(call1("free@v1", `{}`)) })
+		}
+		synctest.Wait()
+		close(gate)
+		wg.Wait()
+		h.Close(context.Background())
+		if n := heard.Load(); n != calls {
+			t.Errorf("the observer heard of %d calls, want %d", n, calls)
+		}
+		h.notifier.tell(Settled{}) // a call that outlives Close must not panic
+	})
 }
 
 func TestReplacedPayloads(t *testing.T) {

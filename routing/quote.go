@@ -22,8 +22,7 @@ func (x *call) lookUp() *Refusal {
 	row, err := x.r.c.Catalog.Lookup(ctx, x.ProductID, x.CapabilityID, x.SourceHub)
 	if err == nil {
 		x.row = row
-		x.info.ProductID, x.info.CapabilityID = row.ProductID, row.CapabilityID
-		return nil
+		return x.checkResolved()
 	}
 	var unknown *catalog.UnknownError
 	if errors.As(err, &unknown) && unknown.NoHub {
@@ -33,6 +32,17 @@ func (x *call) lookUp() *Refusal {
 		return refuse(UnknownCapability, "Unknown capability: %s", x.CapabilityID).because(err)
 	}
 	return asRefusal(err)
+}
+
+// checkResolved runs the pre-checks again if the call turned out to mean another
+// row than the one it named. A check may hold each capability to its own contract,
+// and naming the wrong product must not be a way around it.
+func (x *call) checkResolved() *Refusal {
+	if x.info.ProductID == x.row.ProductID && x.info.CapabilityID == x.row.CapabilityID {
+		return nil
+	}
+	x.info.ProductID, x.info.CapabilityID = x.row.ProductID, x.row.CapabilityID
+	return x.preCheck()
 }
 
 // price makes the quote: the listed price, lowered by plugins, or nothing in a
@@ -112,7 +122,10 @@ const (
 )
 
 // verifyPlan is a verification that the buyer asked for.
-type verifyPlan struct{ mode string }
+type verifyPlan struct {
+	mode   string
+	reason string // why nothing is verified
+}
 
 // planVerification checks the shape of the verify member. No verifier is
 // installed in this hub, so a well-formed request is answered with an envelope
@@ -131,7 +144,10 @@ func (x *call) planVerification() *Refusal {
 	} else if requested.Kind() != canon.Invalid && requested.Kind() != canon.Bool {
 		return verifyInvalid("verify.requested must be true or false")
 	}
-	plan := &verifyPlan{mode: "auto"}
+	plan := &verifyPlan{mode: "auto", reason: "verifier_unavailable"}
+	if !x.local {
+		plan.reason = "federated_unsupported"
+	}
 	switch intent := v.Get("intent"); intent.Kind() {
 	case canon.Invalid, canon.Null:
 	case canon.String:
@@ -178,7 +194,7 @@ func verifyInvalid(problem string) *Refusal {
 func (p *verifyPlan) envelope(nonce, capabilityID, at string) []byte {
 	b := append(make([]byte, 0, 384), `{"requested":true,"status":"skipped","performed":false,"verified":false,"verdict":"","threshold":0.7`...)
 	b = appendMember(append(b, ','), "mode", p.mode)
-	b = append(b, `,"settled":true,"reason":"verifier_unavailable"`...)
+	b = appendMember(append(b, `,"settled":true,`...), "reason", p.reason)
 	b = appendMember(append(b, ','), "timestamp", at)
 	b = appendMember(append(b, ','), "nonce", nonce)
 	b = appendMember(append(b, ','), "capability_id", capabilityID)

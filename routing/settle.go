@@ -220,7 +220,8 @@ func (x *call) record(success bool) {
 // observers itself, so that none is skipped and nothing piles up.
 type notifier struct {
 	r     *Router
-	queue chan Settled
+	queue chan Settled // nil: nobody observes
+	stop  chan struct{}
 	done  chan struct{}
 }
 
@@ -228,7 +229,7 @@ type notifier struct {
 const maxSettledQueue = 1024
 
 func newNotifier(r *Router) *notifier {
-	n := &notifier{r: r, done: make(chan struct{})}
+	n := &notifier{r: r, stop: make(chan struct{}), done: make(chan struct{})}
 	if !r.observed {
 		close(n.done)
 		return n
@@ -236,8 +237,20 @@ func newNotifier(r *Router) *notifier {
 	n.queue = make(chan Settled, maxSettledQueue)
 	go func() {
 		defer close(n.done)
-		for s := range n.queue {
-			n.deliver(s)
+		for {
+			select {
+			case s := <-n.queue:
+				n.deliver(s)
+			case <-n.stop:
+				for {
+					select {
+					case s := <-n.queue:
+						n.deliver(s)
+					default:
+						return
+					}
+				}
+			}
 		}
 	}()
 	return n
@@ -246,6 +259,13 @@ func newNotifier(r *Router) *notifier {
 func (n *notifier) tell(s Settled) {
 	if n.queue == nil {
 		return
+	}
+	select {
+	case <-n.stop:
+		// The call outlived the patience of Close; its observers are being stopped.
+		n.r.c.Logger.Warn("a call ended after its observers were stopped", "nonce", s.Nonce, "status", s.Status)
+		return
+	default:
 	}
 	select {
 	case n.queue <- s:
@@ -269,11 +289,9 @@ func (n *notifier) deliver(s Settled) {
 	}
 }
 
-// close delivers what is queued and stops. No call may be in flight.
+// close delivers what is queued and stops.
 func (n *notifier) close() {
-	if n.queue != nil {
-		close(n.queue)
-	}
+	close(n.stop)
 	<-n.done
 }
 
