@@ -88,8 +88,10 @@ type Catalog struct {
 
 	total, local, products atomic.Int64
 
-	peersMu   sync.RWMutex // taken after mu; guards the map, its peers never change
+	peersMu   sync.RWMutex // taken after mu; guards the maps; a peer itself never changes
 	peers     map[string]*Peer
+	waiting   map[string]int  // pending peers by host name
+	stale     map[string]bool // hubs whose rows the index hides as stale
 	active    atomic.Int64
 	pending   atomic.Int64
 	staleNext time.Time // when staleness of peers is judged again
@@ -136,6 +138,8 @@ func Open(ctx context.Context, cfg Config) (*Catalog, error) {
 		best:      newCache[Key, Key](bestCacheBytes),
 		publishes: limit.New(limit.Config{Max: cfg.PublishPerHr, Window: time.Hour, Now: cfg.Now}),
 		peers:     map[string]*Peer{},
+		waiting:   map[string]int{},
+		stale:     map[string]bool{},
 	}
 	if err := c.load(ctx); err != nil {
 		return nil, errf("catalog: open: %w", err)

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -110,8 +109,9 @@ func (c *Catalog) sign(o object, message func(canon.Value) ([]byte, error)) ([]b
 	return o.close(), nil
 }
 
-// listed returns the rows that documents list, in their order.
-func (c *Catalog) listed() ([]*Capability, error) {
+// listed returns the rows that documents list, in their order. Rows whose hub
+// cannot be reached now are left out, as search leaves them out.
+func (c *Catalog) listed(now time.Time) ([]*Capability, error) {
 	c.mu.Lock()
 	if c.top.broken {
 		if err := c.rankAnew(); err != nil {
@@ -127,7 +127,7 @@ func (c *Catalog) listed() ([]*Capability, error) {
 		if err != nil {
 			return nil, err
 		}
-		if r != nil { // nil: removed since
+		if r != nil && c.route(r.SourceHub, now).Status == RouteLive { // nil: removed since
 			rows = append(rows, r)
 		}
 	}
@@ -185,17 +185,4 @@ func sortedNames(m map[string]json.RawMessage) []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// normalJSON returns JSON text of any kind in the form that documents hold.
-func normalJSON(raw []byte) ([]byte, error) {
-	v, err := canon.Parse(bytes.Clone(raw))
-	if err != nil {
-		return nil, err
-	}
-	out, ok := appendOrdered(nil, v, MaxSchemaDepth)
-	if !ok {
-		return nil, errf("nested deeper than %d levels", MaxSchemaDepth)
-	}
-	return out, nil
 }

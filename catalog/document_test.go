@@ -155,6 +155,7 @@ func market(t *testing.T) *hub {
 	if _, err := h.Approve(ctx, "https://peer.example.org/hub", true); err != nil {
 		t.Fatal(err)
 	}
+	h.crawled("https://peer.example.org/hub")
 	p := row("theirs", "sum@v1")
 	p.SourceHub, p.SourceHubName, p.Builtin, p.PriceMicros = "https://peer.example.org/hub", "Peer", false, 150_000
 	h.put(p)
@@ -331,6 +332,7 @@ func TestManifestOrder(t *testing.T) {
 	must(t, err)
 	_, err = h.Approve(ctx, "https://peer.example.org", true)
 	must(t, err)
+	h.crawled("https://peer.example.org")
 	var rows []Capability
 	for i := range MaxListed + 50 {
 		r := row(fmt.Sprintf("p-%04d", i), "a@v1")
@@ -343,7 +345,7 @@ func TestManifestOrder(t *testing.T) {
 	h.put(rows...)
 	check := func() {
 		t.Helper()
-		got, err := h.listed()
+		got, err := h.listed(h.clock.Now())
 		must(t, err)
 		if len(got) != min(MaxListed, h.Counts().Total) {
 			t.Fatalf("%d rows listed of %d", len(got), h.Counts().Total)
@@ -363,10 +365,10 @@ func TestManifestOrder(t *testing.T) {
 		}
 	}
 	check()
-	before, err := h.listed()
+	before, err := h.listed(h.clock.Now())
 	must(t, err)
 	h.reopen(t)
-	after, err := h.listed()
+	after, err := h.listed(h.clock.Now())
 	must(t, err)
 	if diff := cmp.Diff(before, after); diff != "" {
 		t.Fatal(diff)

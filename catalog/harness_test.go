@@ -204,3 +204,20 @@ func ids(rows []Match) string {
 	}
 	return strings.Join(out, " ")
 }
+
+// crawled marks a peer as read just now.
+func (h *hub) crawled(hubURL string) {
+	h.t.Helper()
+	p, ok := h.Peer(hubURL)
+	if !ok {
+		h.t.Fatalf("%s is no peer", hubURL)
+	}
+	p.LastCrawl = h.clock.Now()
+	h.mu.Lock()
+	commit, err := h.storePeer(&p)
+	h.mu.Unlock()
+	if err == nil {
+		err = commit.Wait()
+	}
+	must(h.t, err)
+}

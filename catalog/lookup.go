@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 // bestKey is the cache key of "the row of this hub with this capability id".
@@ -15,16 +16,12 @@ func bestKey(capabilityID, hub string) Key { return Key{CapabilityID: capability
 //
 // The schemas of the result are shared: callers must not change them.
 func (c *Catalog) Lookup(ctx context.Context, productID, capabilityID, sourceHub string) (Capability, error) {
-	if sourceHub == "" || sourceHub == c.cfg.HubURL {
+	if sourceHub == "" || strings.TrimSuffix(sourceHub, "/") == c.cfg.HubURL {
 		sourceHub = Local
 	}
-	unknown := &UnknownError{ProductID: productID, CapabilityID: capabilityID, SourceHub: sourceHub}
-	if sourceHub != Local && !c.isActive(sourceHub) {
-		unknown.NoHub = true
-		return Capability{}, unknown
-	}
-	if !ValidID(capabilityID) {
-		return Capability{}, unknown
+	noHub := sourceHub != Local && !c.isActive(sourceHub)
+	if noHub || !ValidID(capabilityID) {
+		return Capability{}, &UnknownError{ProductID: productID, CapabilityID: capabilityID, SourceHub: sourceHub, NoHub: noHub}
 	}
 	if ValidID(productID) {
 		r, err := c.get(Key{ProductID: productID, CapabilityID: capabilityID, SourceHub: sourceHub})
@@ -43,7 +40,7 @@ func (c *Catalog) Lookup(ctx context.Context, productID, capabilityID, sourceHub
 		return Capability{}, fmt.Errorf("catalog: look up %q: %w", capabilityID, err)
 	}
 	if r == nil {
-		return Capability{}, unknown
+		return Capability{}, &UnknownError{ProductID: productID, CapabilityID: capabilityID, SourceHub: sourceHub}
 	}
 	return *r, nil
 }

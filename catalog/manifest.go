@@ -22,7 +22,7 @@ func (c *Catalog) Manifest(ctx context.Context) (Document, error) {
 }
 
 func (c *Catalog) writeManifest(o *object, now time.Time) error {
-	rows, err := c.listed()
+	rows, err := c.listed(now)
 	if err != nil {
 		return err
 	}

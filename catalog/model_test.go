@@ -98,7 +98,7 @@ func consistent(t fataler, c *Catalog) {
 			t.Fatalf("range %s (-want +got):\n%s", rng, diff)
 		}
 	}
-	top, err := c.listed()
+	top, err := c.listed(c.cfg.Now())
 	if err != nil || len(top) != min(len(want), MaxListed) {
 		t.Fatalf("documents list %d rows of %d, %v", len(top), len(want), err)
 	}

@@ -20,6 +20,7 @@ const evictSample = 64
 type measureTable struct {
 	mu   sync.RWMutex
 	rows map[Key]*measured
+	gone []Key // forgotten since the last fold; their records must go too
 
 	nextFold  atomic.Int64 // unix seconds from which a fold is due
 	foldedDay atomic.Int64 // day of the last fold over all rows
@@ -55,6 +56,7 @@ func (t *measureTable) admit(k Key, day int64) *measured {
 			}
 		}
 		delete(t.rows, oldest)
+		t.gone = append(t.gone, oldest)
 		t.forgotten.Add(1)
 	}
 	m := &measured{day: day}
@@ -136,7 +138,7 @@ func (c *Catalog) fold(now time.Time) {
 		m.mu.Unlock()
 	}
 	c.table.mu.RUnlock()
-	changed := false
+	changed := c.dropMeasured(c.table.takeGone())
 	for len(due) > 0 {
 		n := min(foldChunk, len(due))
 		if c.foldRows(due[:n], day) {
@@ -148,6 +150,39 @@ func (c *Catalog) fold(now time.Time) {
 		c.table.sumHubs()
 		c.touch()
 	}
+}
+
+// takeGone returns the rows forgotten since the last call that did not come back.
+func (t *measureTable) takeGone() (gone []Key) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, k := range t.gone {
+		if t.rows[k] == nil {
+			gone = append(gone, k)
+		}
+	}
+	t.gone = nil
+	return gone
+}
+
+// dropMeasured deletes the records of forgotten rows; their declared values count again.
+func (c *Catalog) dropMeasured(gone []Key) bool {
+	if len(gone) == 0 {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b := c.cfg.Store.NewBatch()
+	defer b.Close()
+	for _, k := range gone {
+		b.Delete(measuredKey(k))
+	}
+	if err := c.cfg.Store.WriteNoSync(b); err != nil {
+		c.cfg.Logger.Warn("catalog: forgotten measurements not deleted", "rows", len(gone), "error", err)
+	}
+	c.rows.drop(gone...)
+	c.reindex(gone)
+	return true
 }
 
 // foldRows folds some rows in one unsynced batch and reports whether the catalogue
@@ -218,6 +253,7 @@ func (c *Catalog) loadMeasured() error {
 		}
 		s := m.read(day)
 		m.now.Store(&s)
+		m.dirty = s.calls == 0 // nothing counts any more: the next fold drops it
 		c.table.rows[Key{ProductID: product, CapabilityID: capability, SourceHub: hub}] = m
 		return len(c.table.rows) < MaxMeasured, nil
 	})

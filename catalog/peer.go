@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -100,13 +99,17 @@ func (c *Catalog) peerCounts() (active, pending int) {
 func (c *Catalog) setPeer(baseURL string, p *Peer) {
 	c.peersMu.Lock()
 	defer c.peersMu.Unlock()
-	count := func(p *Peer, n int64) {
+	count := func(p *Peer, n int) {
 		switch {
 		case p == nil:
 		case p.Status == PeerActive:
-			c.active.Add(n)
+			c.active.Add(int64(n))
 		default:
-			c.pending.Add(n)
+			c.pending.Add(int64(n))
+			host := hostname(baseURL)
+			if c.waiting[host] += n; c.waiting[host] == 0 {
+				delete(c.waiting, host)
+			}
 		}
 	}
 	count(c.peers[baseURL], -1)
@@ -183,36 +186,26 @@ func (c *Catalog) judgeStale(now time.Time) {
 	}
 }
 
-// syncHubFlags tells the index the state of every peer.
+// syncHubFlags tells the index which peers are stale. Pending peers have no rows.
 func (c *Catalog) syncHubFlags(now time.Time) {
 	c.peersMu.Lock()
 	defer c.peersMu.Unlock()
 	c.staleNext = now.Add(FoldInterval)
 	for hub, p := range c.peers {
-		var f index.Flags
+		stale := p.Status == PeerActive && now.Sub(p.LastCrawl) > StaleAfter
 		switch {
-		case p.Status != PeerActive:
-			f = index.Unexecutable
-		case now.Sub(p.LastCrawl) > StaleAfter:
-			f = index.Stale
+		case stale && !c.stale[hub]:
+			c.stale[hub] = true
+			c.idx.SetHub(hub, index.Stale)
+		case !stale && c.stale[hub]:
+			delete(c.stale, hub)
+			c.idx.SetHub(hub, 0)
 		}
-		c.idx.SetHub(hub, f)
 	}
-}
-
-// origin is scheme, host and port of a URL in normal form.
-func origin(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return ""
+	for hub := range c.stale {
+		if c.peers[hub] == nil {
+			delete(c.stale, hub)
+			c.idx.SetHub(hub, 0)
+		}
 	}
-	return urlID(u.Scheme + "://" + u.Host)
-}
-
-func hostname(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return raw
-	}
-	return strings.ToLower(u.Hostname())
 }

@@ -14,7 +14,7 @@ func (c *Catalog) Prices(ctx context.Context) (Document, error) {
 }
 
 func (c *Catalog) writePrices(o *object, now time.Time) error {
-	rows, err := c.listed()
+	rows, err := c.listed(now)
 	if err != nil {
 		return err
 	}

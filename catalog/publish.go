@@ -26,7 +26,8 @@ func (c *Catalog) Register(ctx context.Context, r Registration) (Capability, err
 		return Capability{}, err
 	}
 	if err := c.cfg.URLs.CheckURL(ctx, row.InvokeURL); err != nil {
-		return Capability{}, refuse(GateURL, err, "invoke_url %s may not be called from this hub: %v", clip(row.InvokeURL), err)
+		// The cause may name addresses of the inner network: it is for the operator.
+		return Capability{}, refuse(GateURL, err, "invoke_url %s is not a public http(s) address that this hub may call", clip(row.InvokeURL))
 	}
 	c.mu.Lock()
 	commit, err := c.registerLocked(&row)

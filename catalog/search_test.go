@@ -127,12 +127,7 @@ func TestSearchPages(t *testing.T) {
 func TestSearchHidesStalePeers(t *testing.T) {
 	h := searchHub(t)
 	ctx := context.Background()
-	p, _ := h.Peer("https://peer.example.org")
-	p.LastCrawl = h.clock.Now()
-	h.mu.Lock()
-	_, err := h.storePeer(&p)
-	h.mu.Unlock()
-	must(t, err)
+	h.crawled("https://peer.example.org")
 	q := Query{Intent: "translate text", Hub: "https://peer.example.org"}
 	res, err := h.Search(ctx, q)
 	must(t, err)

@@ -2,13 +2,10 @@ package catalog
 
 import (
 	"math"
-	"net/url"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/aimarket/aimarket/internal/canon"
 	"github.com/aimarket/aimarket/internal/identity"
 )
 
@@ -180,74 +177,6 @@ func clip(s string) string {
 	return s
 }
 
-// checkInvokeURL checks the form of a provider's URL. Whether it may be called is
-// the URLChecker's decision, and that of every later dial.
-func checkInvokeURL(raw string) error {
-	u, err := parseHTTPURL(raw, MaxURLLen)
-	if err != nil {
-		return invalid("invoke_url", "%v", err)
-	}
-	if u.Fragment != "" {
-		return invalid("invoke_url", "must not have a fragment")
-	}
-	return nil
-}
-
-// urlID is the form under which an invoke URL is owned: case of scheme and host,
-// a default port and a trailing slash make no difference.
-func urlID(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return raw
-	}
-	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	if p := u.Port(); p != "" && !(u.Scheme == "http" && p == "80") && !(u.Scheme == "https" && p == "443") {
-		host += ":" + p
-	}
-	id := strings.ToLower(u.Scheme) + "://" + host + strings.TrimRight(u.EscapedPath(), "/")
-	if u.RawQuery != "" {
-		id += "?" + u.RawQuery
-	}
-	return id
-}
-
-func parseHTTPURL(raw string, maxLen int) (*url.URL, error) {
-	if len(raw) > maxLen {
-		return nil, errf("longer than %d bytes", maxLen)
-	}
-	if !plainText(raw, "") || strings.ContainsAny(raw, " \\") {
-		return nil, errf("contains blanks, backslashes or control characters")
-	}
-	u, err := url.Parse(raw)
-	if err != nil {
-		return nil, errf("not a URL")
-	}
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errf("must begin with http:// or https://")
-	}
-	if u.Hostname() == "" || u.User != nil {
-		return nil, errf("must have a host and no user name")
-	}
-	return u, nil
-}
-
-// NormalizeHubURL returns the base URL under which a hub is known: lower-case
-// scheme and host, no default port, query, fragment or trailing slash; a path
-// stays, since a hub may be mounted under one (federation notes §9.8).
-func NormalizeHubURL(raw string) (string, error) {
-	u, err := parseHTTPURL(strings.TrimRight(raw, "/"), MaxHubURLLen)
-	if err != nil {
-		return "", err
-	}
-	if u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
-		return "", errf("a hub's URL has no query and no fragment")
-	}
-	return urlID(raw), nil
-}
-
 // feeMicros is price·bps/10000 in micro-USD, half to even.
 func feeMicros(price int64, bps int) int64 {
 	n := price * int64(bps)
@@ -256,76 +185,4 @@ func feeMicros(price int64, bps int) int64 {
 		q++
 	}
 	return q
-}
-
-// normalSchema returns a schema without blanks, members in the order the publisher
-// wrote them, and every number in the form in which canonical text prints it, so
-// that a reader's reprint agrees with the signed bytes.
-func normalSchema(field string, raw []byte) ([]byte, error) {
-	if len(raw) == 0 || string(raw) == emptySchema {
-		return []byte(emptySchema), nil
-	}
-	if len(raw) > MaxSchemaBytes {
-		return nil, invalid(field, "is %d bytes, at most %d are listed", len(raw), MaxSchemaBytes)
-	}
-	v, err := canon.Parse(raw)
-	if err != nil {
-		return nil, invalid(field, "%v", err)
-	}
-	if v.Kind() == canon.Null {
-		return []byte(emptySchema), nil
-	}
-	if v.Kind() != canon.Object {
-		return nil, invalid(field, "must be a JSON object")
-	}
-	out, ok := appendOrdered(make([]byte, 0, len(raw)), v, MaxSchemaDepth)
-	if !ok {
-		return nil, invalid(field, "is nested deeper than %d levels", MaxSchemaDepth)
-	}
-	if len(out) > MaxSchemaBytes {
-		return nil, invalid(field, "is %d bytes, at most %d are listed", len(out), MaxSchemaBytes)
-	}
-	return out, nil
-}
-
-// appendOrdered prints v compactly in source order; false if it nests deeper than depth.
-func appendOrdered(dst []byte, v canon.Value, depth int) ([]byte, bool) {
-	kind := v.Kind()
-	if kind == canon.Number && strings.ContainsAny(v.Token(), ".eE") {
-		f, err := strconv.ParseFloat(v.Token(), 64)
-		if err != nil {
-			return dst, false // canon refuses what a double cannot hold
-		}
-		return canon.AppendFloat(dst, f), true // 1.0 as 1: readers disagree on it
-	}
-	if kind != canon.Object && kind != canon.Array {
-		return v.AppendCompact(dst), true
-	}
-	if depth == 0 {
-		return dst, false
-	}
-	ok, first := true, true
-	sep := func() {
-		if !first {
-			dst = append(dst, ',')
-		}
-		first = false
-	}
-	if kind == canon.Array {
-		dst = append(dst, '[')
-		v.Elements(func(e canon.Value) bool {
-			sep()
-			dst, ok = appendOrdered(dst, e, depth-1)
-			return ok
-		})
-		return append(dst, ']'), ok
-	}
-	dst = append(dst, '{')
-	v.Members(func(key string, m canon.Value) bool {
-		sep()
-		dst = append(canon.AppendString(dst, key), ':')
-		dst, ok = appendOrdered(dst, m, depth-1)
-		return ok
-	})
-	return append(dst, '}'), ok
 }
