@@ -150,7 +150,11 @@ func (x *call) planVerification() *Refusal {
 	}
 	switch intent := v.Get("intent"); intent.Kind() {
 	case canon.Invalid, canon.Null:
+		return verifyInvalid("verify.intent is required when verification is requested")
 	case canon.String:
+		if strings.TrimSpace(intent.Str()) == "" {
+			return verifyInvalid("verify.intent is required when verification is requested")
+		}
 		if utf8.RuneCountInString(intent.Str()) > maxVerifyIntent {
 			return verifyInvalid("verify.intent is longer than 20000 characters")
 		}
