@@ -96,10 +96,15 @@ func (x *call) executeBuiltin() (canon.Value, *Refusal) {
 		return fn(ctx, input)
 	})
 	if err != nil {
-		var refusal *Refusal
-		if errors.As(err, &refusal) && refusal.Kind == InvalidInput {
+		var fault InputFault
+		if errors.As(err, &fault) && fault.InvalidInput() {
 			x.executed = false // the caller's mistake says nothing about the capability
-			return canon.Value{}, refusal
+			var refusal *Refusal
+			if errors.As(err, &refusal) {
+				return canon.Value{}, refusal
+			}
+			return canon.Value{}, refuse(InvalidInput, "%s cannot take this input: %s; nothing was billed; compare it with the capability's input_schema",
+				x.row.CapabilityID, clip(fault.Error())).because(err)
 		}
 		x.r.c.Logger.Warn("a built-in capability failed", "capability", x.row.CapabilityID, "error", err)
 		return canon.Value{}, refuse(ProviderFailed, "%s failed on this input; nothing was billed; check the input against its input_schema", x.row.CapabilityID).because(err)

@@ -200,7 +200,7 @@ func builtins() map[string]Func {
 			return json.RawMessage(`[1,2.50,"three"]`), nil
 		},
 		"picky@v1": func(context.Context, canon.Value) (json.RawMessage, error) {
-			return nil, &Refusal{Kind: InvalidInput, Detail: "input.unit must be a unit of length"}
+			return nil, fmt.Errorf("converting: %w", inputFault("input.unit must be a unit of length"))
 		},
 		"broken@v1": func(context.Context, canon.Value) (json.RawMessage, error) {
 			return nil, errors.New("out of paper")
@@ -211,6 +211,11 @@ func builtins() map[string]Func {
 		},
 	}
 }
+
+type inputFault string
+
+func (f inputFault) Error() string      { return string(f) }
+func (f inputFault) InvalidInput() bool { return true }
 
 const echoPrice = 1000 // 0.001 USD
 

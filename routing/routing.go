@@ -28,9 +28,16 @@ import (
 )
 
 // Func is a capability that runs in this process. It must return soon after ctx
-// is done. An error that is (or wraps) a *Refusal of kind InvalidInput is the
-// caller's fault and answered as such; every other one is a failed execution.
+// is done. An error that is (or wraps) an InputFault is the caller's fault and
+// answered as such; every other one is a failed execution.
 type Func func(ctx context.Context, input canon.Value) (json.RawMessage, error)
+
+// InputFault is an error of a Func that says what is wrong with the input. Its
+// text is shown to the caller. *Refusal is one if its kind is InvalidInput.
+type InputFault interface {
+	error
+	InvalidInput() bool
+}
 
 // Catalog is what routing needs of the catalogue; *catalog.Catalog satisfies it.
 type Catalog interface {
@@ -160,6 +167,9 @@ type Field struct {
 }
 
 func (e *Refusal) Error() string { return string(e.Kind) + ": " + e.Detail }
+
+// InvalidInput reports whether the caller's input is what was refused.
+func (e *Refusal) InvalidInput() bool { return e.Kind == InvalidInput }
 
 // Unwrap is the technical reason, which is for the log and not for the caller.
 func (e *Refusal) Unwrap() error { return e.Cause }
