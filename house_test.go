@@ -103,7 +103,7 @@ func TestForeignNouns(t *testing.T) {
 	forbidden := map[string][]string{
 		"catalog": {"net/http", "github.com/libp2p", "github.com/ethereum"},
 		"ledger":  {"net/http", "github.com/libp2p"},
-		"routing": {"net/http", "github.com/libp2p", "github.com/go-chi"},
+		"routing": {"github.com/libp2p", "github.com/go-chi"},
 	}
 	for _, p := range packages(t) {
 		_, folder, _ := room(p.ImportPath)

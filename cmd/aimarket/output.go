@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+
+	"github.com/aimarket/aimarket/httpapi/client"
+)
+
+// hub returns a client of the hub that --server names.
+func (e *env) hub() (*client.Client, error) {
+	c, err := client.New(e.server, client.Options{})
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	return c, nil
+}
+
+// printRaw prints a JSON document as sent, with a final newline: signatures
+// cover bytes, so nothing is re-encoded.
+func (e *env) printRaw(raw []byte) error {
+	_, err := fmt.Fprintf(e.out, "%s\n", bytes.TrimRight(raw, "\n"))
+	return err
+}
+
+// printJSON prints a value of our own.
+func (e *env) printJSON(v any) error {
+	enc := json.NewEncoder(e.out)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// table prints rows under a heading, columns aligned.
+func (e *env) table(heading string, rows [][]string) error {
+	w := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, strings.ReplaceAll(heading, " ", "\t"))
+	for _, r := range rows {
+		for i, cell := range r {
+			r[i] = printable(cell)
+		}
+		fmt.Fprintln(w, strings.Join(r, "\t"))
+	}
+	return w.Flush()
+}
+
+// printable keeps a stranger's text from steering the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// clip shortens text for a table.
+func clip(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	return string(r[:n-1]) + "…"
+}
+
+// readInput reads a file, or standard input for "-".
+func (e *env) readInput(path string, limit int64) ([]byte, error) {
+	f := e.in
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		f = file
+	}
+	return readLimited(f, limit)
+}

@@ -1,0 +1,126 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/aimarket/aimarket/ledger"
+)
+
+// Config is everything a node can be told. It is plain values: where they came
+// from (flags, environment, file) is the command's business. Zero durations and
+// counts mean what their comments say, never "default": Defaults fills those.
+type Config struct {
+	DataDir        string // database, key and admin socket
+	Listen         string // public HTTP, host:port
+	AdminListen    string // pprof, metrics, backup: "unix" for DataDir/admin.sock, host:port on loopback, "" off
+	HubURL         string // how others reach Listen; "" derives it
+	HubName        string
+	Version        string // of this program
+	SigningKeyPath string // "" is DataDir/hub_signing_key
+
+	Money      ledger.Mode
+	Production bool // refuses what only a test network may have
+	SkipSeed   bool // list no built-in capabilities
+
+	AdminToken      string // "" turns the operator routes off (503)
+	PublishToken    string // shared publisher token; "" leaves publishing open outside production
+	PublisherTokens map[string]string
+
+	AllowLocal     bool     // provider URLs on loopback and private addresses
+	CORSOrigins    []string // empty: any origin
+	TrustedProxies []netip.Prefix
+	MetricsPublic  bool
+	MetricsToken   string
+
+	InvokesPerMinute   int // per client address, 0 off
+	ChannelsPerMinute  int // opens and closes per client address, 0 off
+	OpensPerHour       int // per wallet, 0 off; callers without one share ten times as many
+	ClosesPerHour      int // likewise
+	PublishesPerHour   int // per publisher, 0 off
+	SandboxTrials      int // per visitor for life, 0 turns trials off
+	SandboxPerHour     int // trials per client address, 0 off
+	MaxOpenChannels    int
+	ReapHoldsAfter     time.Duration // 0 never
+	RequestTimeout     time.Duration // one provider call
+	RoutingFeeBps      int
+	MinTrust           float64 // floor of a search that names none
+	MinTrustInvoke     float64 // floor of a call to a provider's endpoint
+	MinStake           ledger.Money
+	RequireProviderSig bool
+
+	Chains, Tokens []string
+	SeedList       []string
+	CrawlInterval  time.Duration
+	Plugins        []string // allow-list; nil admits every built-in plugin
+	PluginsSet     bool     // an allow-list was given, even an empty one
+
+	Logger *slog.Logger
+	Now    func() time.Time
+	Rand   io.Reader
+}
+
+// complete derives what was left open and refuses what cannot work.
+func (c Config) complete() (Config, error) {
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return c, fmt.Errorf("listen address %q is not host:port: give one such as localhost:9083 or :9083", c.Listen)
+	}
+	if c.HubURL == "" {
+		if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+			host = "localhost"
+		}
+		c.HubURL = "http://" + net.JoinHostPort(host, port)
+	}
+	c.HubURL = strings.TrimRight(c.HubURL, "/")
+	u, err := url.Parse(c.HubURL)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return c, fmt.Errorf("hub URL %q is not an http(s) address: give the one others use to reach this hub, such as https://hub.example.com", c.HubURL)
+	}
+	if c.DataDir == "" {
+		return c, errors.New("no data folder: give --data DIR")
+	}
+	if c.SigningKeyPath == "" {
+		c.SigningKeyPath = filepath.Join(c.DataDir, "hub_signing_key")
+	}
+	switch c.Money {
+	case ledger.Demo, ledger.Off:
+	default:
+		return c, fmt.Errorf("money mode %q is unknown: demo (credit from nothing, for trying things) or off (every call free)", c.Money)
+	}
+	if c.Production {
+		if c.Money == ledger.Demo {
+			return c, errors.New("production refuses demo money, which credits deposits nobody paid: use --money off, or leave production off")
+		}
+		if c.AllowLocal {
+			return c, errors.New("production refuses providers on local addresses: leave --allow-local-publish off")
+		}
+		if c.AdminToken == "" {
+			return c, errors.New("production needs an operator token: set AIMARKET_ADMIN_TOKEN")
+		}
+	}
+	if c.RoutingFeeBps < 0 || c.RoutingFeeBps > 10_000 {
+		return c, fmt.Errorf("routing fee of %d basis points is outside 0…10000", c.RoutingFeeBps)
+	}
+	for name, v := range map[string]float64{"minimum trust": c.MinTrust, "minimum trust to invoke": c.MinTrustInvoke} {
+		if !(v >= 0 && v <= 1) {
+			return c, fmt.Errorf("%s %v is outside 0…1", name, v)
+		}
+	}
+	if c.RequestTimeout <= 0 || c.RequestTimeout > MaxRequestTimeout {
+		return c, fmt.Errorf("request timeout %s is outside 1s…%s: clients give up at 30 s", c.RequestTimeout, MaxRequestTimeout)
+	}
+	return c, nil
+}
+
+// MaxRequestTimeout keeps a provider call inside the patience of the published
+// clients, which time out at 30 s and then retry.
+const MaxRequestTimeout = 30 * time.Second

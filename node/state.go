@@ -1,0 +1,136 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/aimarket/aimarket/internal/store"
+	"github.com/aimarket/aimarket/ledger"
+)
+
+// A data folder and a backup have the same shape: the database folder and the
+// key file beside it.
+const keyFile = "hub_signing_key"
+
+// Check verifies every money invariant of a stopped or crashed hub's folder and
+// changes nothing.
+func Check(ctx context.Context, dataDir string) (ledger.Report, error) {
+	db, err := openReadOnly(dataDir)
+	if err != nil {
+		return ledger.Report{}, err
+	}
+	report, err := ledger.CheckStorage(ctx, ledger.NewPebbleStorage(db))
+	return report, errors.Join(err, db.Close())
+}
+
+func openReadOnly(dataDir string) (*store.DB, error) {
+	dir := filepath.Join(dataDir, databaseFolder)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is no hub's data folder: there is no %s in it", dataDir, databaseFolder)
+	}
+	db, err := store.Open(dir, store.Options{ReadOnly: true})
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", dataDir, err)
+	}
+	return db, nil
+}
+
+// Backup writes a consistent copy of the running node's state to dir, which must
+// not exist or be empty. dir appears only when the copy is whole.
+func (n *Node) Backup(ctx context.Context, dir string) error {
+	return backup(ctx, n.store, n.cfg.SigningKeyPath, dir)
+}
+
+// BackupStopped is Backup for a folder that no hub holds.
+func BackupStopped(ctx context.Context, dataDir, dir string) error {
+	db, err := openReadOnly(dataDir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(backup(ctx, db, filepath.Join(dataDir, keyFile), dir), db.Close())
+}
+
+func backup(_ context.Context, db *store.DB, key, dir string) error {
+	return installDir(dir, func(partial string) error {
+		if err := db.Checkpoint(filepath.Join(partial, databaseFolder)); err != nil {
+			return err
+		}
+		return copyKey(key, filepath.Join(partial, keyFile))
+	})
+}
+
+// Restore copies a backup into dataDir, which must not exist or be empty, if every
+// invariant holds in it.
+func Restore(ctx context.Context, from, dataDir string) (ledger.Report, error) {
+	report, err := Check(ctx, from)
+	if err != nil {
+		return report, err
+	}
+	if n := len(report.Violations); n > 0 {
+		return report, fmt.Errorf("backup %s breaks %d invariants (first: %d, %s: %s): choose another", from, n,
+			report.Violations[0].Invariant, report.Violations[0].Subject, report.Violations[0].Detail)
+	}
+	return report, installDir(dataDir, func(partial string) error {
+		if err := store.Restore(filepath.Join(from, databaseFolder), filepath.Join(partial, databaseFolder), nil); err != nil {
+			return err
+		}
+		return copyKey(filepath.Join(from, keyFile), filepath.Join(partial, keyFile))
+	})
+}
+
+// installDir lets fill make a folder beside dir, then gives it dir's name.
+func installDir(dir string, fill func(partial string) error) error {
+	dir = filepath.Clean(dir)
+	entries, err := os.ReadDir(dir)
+	switch {
+	case err == nil && len(entries) > 0:
+		return fmt.Errorf("%s is not empty: name a new folder, nothing is overwritten", dir)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	partial := dir + ".partial"
+	if err := os.RemoveAll(partial); err != nil {
+		return fmt.Errorf("removing an unfinished copy: %w", err)
+	}
+	if err := os.MkdirAll(partial, 0o700); err != nil {
+		return err
+	}
+	if err := fill(partial); err != nil {
+		return errors.Join(err, os.RemoveAll(partial))
+	}
+	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(partial, dir); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(dir))
+}
+
+func copyKey(from, to string) error {
+	raw, err := os.ReadFile(from)
+	if err != nil {
+		return fmt.Errorf("copying the hub's key: %w", err)
+	}
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("copying the hub's key: %w", err)
+	}
+	_, err = f.Write(raw)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("copying the hub's key: %w", err)
+	}
+	return syncDir(filepath.Dir(to))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
