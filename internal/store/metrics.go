@@ -5,6 +5,7 @@ package store
 type Metrics struct {
 	DiskBytes     int64  // all files
 	WALBytes      int64  // live data in the write-ahead log
+	LogBytes      int64  // counter: bytes given to the write-ahead log
 	MemTableBytes int64  // writes held in memory, flushed and not
 	CacheBytes    int64  // block cache
 	CacheHits     int64  // counter
@@ -28,6 +29,7 @@ func (db *DB) Metrics() Metrics {
 	return Metrics{
 		DiskBytes:     int64(m.DiskSpaceUsage()),
 		WALBytes:      int64(m.WAL.Size),
+		LogBytes:      int64(m.WAL.BytesIn),
 		MemTableBytes: int64(m.MemTable.Size + m.MemTable.ZombieSize),
 		CacheBytes:    m.BlockCache.Size,
 		CacheHits:     m.BlockCache.Hits,
