@@ -1,0 +1,122 @@
+package httpapi
+
+import (
+	"errors"
+	"math"
+	"net/http"
+
+	"github.com/aimarket/aimarket/catalog"
+	"github.com/aimarket/aimarket/ledger"
+)
+
+// Bounds of a search (HTTP API notes §1).
+const (
+	defaultMatches = 20
+	maxMatches     = 100
+	maxIntent      = 20000 // code points; frameworks send whole prompts
+	maxCategory    = 256
+	maxHub         = 256
+)
+
+func (s *Server) search(w http.ResponseWriter, r *http.Request, rt *route) {
+	args, bad := readQuery(r, rt.params)
+	if len(bad) > 0 {
+		s.invalid(w, bad)
+		return
+	}
+	q := catalog.Query{
+		Intent: args["intent"], Category: args["category"], Hub: args["hub"],
+		MaxLatencyMS: args.integer("max_latency_ms", 0),
+		IncludeDemo:  args.yes("include_demo"), IncludeStale: args.yes("include_stale"),
+		Limit:  min(args.integer("limit", defaultMatches), maxMatches),
+		Offset: args.integer("offset", 0),
+	}
+	q.LimitAll = args.has("limit") && q.Limit == 0
+	for _, name := range []string{"budget_usd", "budget"} { // budget wins where both are given
+		if args.has(name) {
+			q.HasBudget, q.BudgetMicros = true, microsFloor(args.float(name))
+		}
+	}
+	if args.has("min_trust") {
+		floor := args.float("min_trust")
+		q.MinTrust = &floor
+	}
+	res, err := s.cfg.Catalog.Search(r.Context(), q)
+	if err != nil {
+		var wrong *catalog.InvalidError
+		if errors.As(err, &wrong) {
+			s.fail(w, r, refuse(http.StatusBadRequest, "invalid_search", wrong.Error()).because(err))
+			return
+		}
+		s.fail(w, r, internalError(err))
+		return
+	}
+	b := newBody(256+700*len(res.Matches)).str("query", q.Intent)
+	if q.Category == "" {
+		b = b.raw("category", "null")
+	} else {
+		b = b.str("category", q.Category)
+	}
+	b = b.openList("matches")
+	for i := range res.Matches {
+		b = matchMembers(b.element(), &res.Matches[i]).close()
+	}
+	more := q.Offset+len(res.Matches) < res.Total
+	b = b.closeList().integer("total", int64(res.Total)).integer("offset", int64(q.Offset)).
+		integer("limit", int64(q.Limit)).yes("has_more", more)
+	if len(res.Matches) == 0 {
+		b = b.str("empty_hint", s.emptyHint(q))
+	}
+	send(w, http.StatusOK, b.integer("total_hubs_searched", int64(res.HubsSearched)).
+		str("protocol_version", protocolVersion).end())
+}
+
+// matchMembers prints one hit, flat. Prices, trust and latency are numbers on
+// every row: clients add, format and compare them unseen (consumer contract §3).
+func matchMembers(b jsonBody, m *catalog.Match) jsonBody {
+	b = b.str("product_id", m.ProductID).str("capability_id", m.CapabilityID).
+		str("source_hub", m.SourceHub).str("source_hub_name", m.SourceHubName).
+		str("name", m.Name).str("version", m.Version).str("description", m.Description).
+		float("score", m.Score).str("match_type", m.MatchType).strings("matched_terms", m.MatchedTerms).
+		usd("price_per_call_usd", ledger.Money(m.PriceMicros)).
+		usd("routed_price_usd", ledger.Money(m.RoutedMicros)).
+		integer("routing_fee_bps", int64(m.RoutingFeeBps)).
+		float("trust_score", m.TrustScore).
+		integer("p50_latency_ms", int64(m.P50LatencyMS)).
+		float("success_rate_30d", m.SuccessRate30d).integer("observations_30d", m.Observations30d)
+	if m.PublisherID == "" {
+		b = b.raw("publisher_id", "null").raw("stake_usd", "null")
+	} else {
+		b = b.str("publisher_id", m.PublisherID).usd("stake_usd", ledger.Money(m.StakeMicros))
+	}
+	return b.yes("demo", m.Demo)
+}
+
+// emptyHint says what to change when nothing was found. The widget shows it.
+func (s *Server) emptyHint(q catalog.Query) string {
+	switch {
+	case s.cfg.Catalog.Counts().Total == 0:
+		return "This hub lists nothing yet."
+	case q.Offset > 0:
+		return "There is nothing at this offset; ask for an earlier page."
+	case q.HasBudget:
+		return "Nothing fits within this budget. Raise it or leave it out."
+	case q.MinTrust != nil || q.MaxLatencyMS > 0:
+		return "Nothing meets these limits of trust and latency. Loosen them or leave them out."
+	case q.Category != "" || q.Hub != "" && q.Hub != "any":
+		return "Nothing was found in this category or hub. Search without the filter."
+	}
+	return "Nothing matches. Describe what the capability should do in other words."
+}
+
+// microsFloor is a budget in micro-USD, rounded down so that no match costs more
+// than was said. The slack only undoes what the binary form of a decimal adds or
+// takes; what no amount can reach is no limit.
+func microsFloor(budget float64) int64 {
+	const slack = 1e-12
+	f := math.Floor(budget * 1e6 * (1 + slack))
+	if f >= math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return int64(f)
+}
