@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,8 +101,8 @@ func TestHangingBuiltinIsLeftBehind(t *testing.T) {
 	})
 }
 
-// Captures and releases race with the reaper and with a closing channel; each
-// hold ends once.
+// Answers, failures and callers who leave, all at once on one channel: each hold
+// ends once.
 func TestMoneyEndsExactlyOnceUnderRaces(t *testing.T) {
 	h := newHub(t, func(c *Config) {
 		c.Builtins["echo@v1"] = func(_ context.Context, in canon.Value) (json.RawMessage, error) {
@@ -139,6 +141,63 @@ func TestMoneyEndsExactlyOnceUnderRaces(t *testing.T) {
 	}
 	if h.money.captures+h.money.releases == 0 || h.money.captures != paid {
 		t.Errorf("%d captures for %d answers, %d releases", h.money.captures, paid, h.money.releases)
+	}
+}
+
+// A buyer closes the channel while calls run on it. A call is either billed and
+// answered or refused, and what was not billed is what comes back.
+func TestChannelClosesUnderLoad(t *testing.T) {
+	h := newHub(t)
+	ch, secret := h.open(deposit)
+	var paid atomic.Int64
+	var settlement ledger.Settlement
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			for {
+				c := h.paid()
+				c.ChannelID, c.Secret = ch.ID, secret
+				_, err := h.Invoke(context.Background(), c)
+				if err != nil {
+					wantRefusal(t, Answer{}, err, PaymentRequired)
+					return
+				}
+				paid.Add(1)
+			}
+		})
+	}
+	wg.Go(func() {
+		for paid.Load() < 50 {
+			runtime.Gosched()
+		}
+		for {
+			s, err := h.ledger.CloseChannel(context.Background(), ledger.CloseRequest{ChannelID: ch.ID, Secret: secret})
+			if err == nil {
+				settlement = s
+				return
+			}
+			if !errors.Is(err, ledger.ErrPending) {
+				t.Errorf("closing: %v", err)
+				return
+			}
+			if _, _, err := h.ledger.Sweep(context.Background()); err != nil {
+				t.Errorf("sweeping: %v", err)
+			}
+		}
+	})
+	wg.Wait()
+	if want := deposit - ledger.Money(paid.Load())*echoPrice; settlement.Refund != want {
+		t.Errorf("%d answers, %s came back, want %s", paid.Load(), settlement.Refund, want)
+	}
+}
+
+// The ledger took the hold back meanwhile: the result is withheld, not given away.
+func TestResolvedHoldIsNotDelivered(t *testing.T) {
+	h := newHub(t)
+	h.money.beforeCapture = func() error { return ledger.ErrHoldResolved }
+	h.mustRefuse(h.paid(), ProviderFailed)
+	if h.balance() != deposit {
+		t.Errorf("balance %d", h.balance())
 	}
 }
 
