@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/aimarket/aimarket/internal/canon"
 	"github.com/aimarket/aimarket/internal/identity"
@@ -32,76 +31,22 @@ func VerifyReceipt(raw []byte, pub identity.PublicKey) (VerifiedReceipt, error) 
 	if alg := block.Get("algorithm").Str(); alg != "ed25519" {
 		return v, invalid("receipt signature has algorithm %.20q, not ed25519", alg)
 	}
-	msg, version, uncovered, err := canon.ReceiptMessage(doc)
+	if _, v.Version, v.Uncovered, err = canon.ReceiptMessage(doc); err != nil {
+		return v, fmt.Errorf("ledger: build the receipt's signed bytes: %w", err)
+	}
+	messages, err := canon.ReceiptMessages(doc)
 	if err != nil {
 		return v, fmt.Errorf("ledger: build the receipt's signed bytes: %w", err)
 	}
-	v.Version, v.Uncovered = version, uncovered
 	sig := block.Get("value").Str()
-	first := identity.VerifyBase64(pub, msg, sig)
-	if first == nil {
-		return v, nil
-	}
-	for _, other := range respell(doc) {
-		msg, _, _, err := canon.ReceiptMessage(other)
-		if err == nil && identity.VerifyBase64(pub, msg, sig) == nil {
+	var first error
+	for _, msg := range messages {
+		if err = identity.VerifyBase64(pub, msg, sig); err == nil {
 			return v, nil
+		}
+		if first == nil {
+			first = err
 		}
 	}
 	return v, &Error{Kind: KindUnauthorized, Detail: "receipt signature is not valid under this key", Err: first}
-}
-
-// respell returns doc with the other integral spelling of its price, its latency,
-// and both.
-func respell(doc canon.Value) []canon.Value {
-	price, okPrice := otherSpelling(doc.Get("price_usd"))
-	latency, okLatency := otherSpelling(doc.Get("latency_ms"))
-	var docs []canon.Value
-	add := func(replace map[string]string) {
-		if v, err := canon.Parse(withTokens(doc, replace)); err == nil {
-			docs = append(docs, v)
-		}
-	}
-	if okPrice {
-		add(map[string]string{"price_usd": price})
-	}
-	if okLatency {
-		add(map[string]string{"latency_ms": latency})
-	}
-	if okPrice && okLatency {
-		add(map[string]string{"price_usd": price, "latency_ms": latency})
-	}
-	return docs
-}
-
-// otherSpelling turns 1 into 1.0 and back.
-func otherSpelling(v canon.Value) (string, bool) {
-	if v.Kind() != canon.Number {
-		return "", false
-	}
-	token := v.Token()
-	if whole, ok := strings.CutSuffix(token, ".0"); ok {
-		return whole, true
-	}
-	if !strings.ContainsAny(token, ".eE") {
-		return token + ".0", true
-	}
-	return "", false
-}
-
-func withTokens(doc canon.Value, replace map[string]string) []byte {
-	b := []byte{'{'}
-	doc.Members(func(key string, v canon.Value) bool {
-		if len(b) > 1 {
-			b = append(b, ',')
-		}
-		b = append(canon.AppendString(b, key), ':')
-		if token, ok := replace[key]; ok {
-			b = append(b, token...)
-		} else {
-			b = append(b, v.Raw()...)
-		}
-		return true
-	})
-	return append(b, '}')
 }
