@@ -20,6 +20,7 @@ const evictSample = 64
 type measureTable struct {
 	mu   sync.RWMutex
 	rows map[Key]*measured
+	max  int   // bound on rows: MaxMeasured
 	gone []Key // forgotten since the last fold; their records must go too
 
 	nextFold  atomic.Int64 // unix seconds from which a fold is due
@@ -41,7 +42,7 @@ func (t *measureTable) admit(k Key, day int64) *measured {
 	if m := t.rows[k]; m != nil {
 		return m
 	}
-	if len(t.rows) >= MaxMeasured {
+	if len(t.rows) >= t.max {
 		var oldest Key
 		oldestDay, seen := int64(0), 0
 		for have, m := range t.rows {
@@ -236,7 +237,7 @@ func (c *Catalog) foldRows(keys []Key, day int64) (changed bool) {
 // loadMeasured reads the saved measurements. They are derived data: a record that
 // cannot be read is dropped, not an error.
 func (c *Catalog) loadMeasured() error {
-	c.table.rows = map[Key]*measured{}
+	c.table.rows, c.table.max = map[Key]*measured{}, MaxMeasured
 	now := c.cfg.Now()
 	day := dayOf(now)
 	c.table.foldedDay.Store(day)
@@ -255,7 +256,7 @@ func (c *Catalog) loadMeasured() error {
 		m.now.Store(&s)
 		m.dirty = s.calls == 0 // nothing counts any more: the next fold drops it
 		c.table.rows[Key{ProductID: product, CapabilityID: capability, SourceHub: hub}] = m
-		return len(c.table.rows) < MaxMeasured, nil
+		return len(c.table.rows) < c.table.max, nil
 	})
 	c.table.sumHubs()
 	return err

@@ -137,13 +137,60 @@ func TestObserveForgetsRemovedRows(t *testing.T) {
 	}
 }
 
+// Nor does a row that is listed again after a restart.
+func TestRemoveDeletesMeasurements(t *testing.T) {
+	h := newHub(t)
+	r := row("aimarket", "echo@v1")
+	h.put(r)
+	h.Observe(r.Key, true, time.Millisecond)
+	h.fold(h.clock.Now())
+	must(t, h.Remove(context.Background(), r.Key))
+	h.reopen(t)
+	h.put(r)
+	if got := h.lookup(r.Key); got.Observations30d != 0 {
+		t.Fatalf("a new row inherits %+v", got)
+	}
+}
+
 func TestMeasuredTableIsBounded(t *testing.T) {
-	table := measureTable{rows: map[Key]*measured{}}
-	for i := range MaxMeasured + 100 {
+	const most = 500
+	table := measureTable{rows: map[Key]*measured{}, max: most}
+	for i := range most + 100 {
 		table.admit(Key{ProductID: "p", CapabilityID: string(rune(i)), SourceHub: Local}, int64(i))
 	}
-	if len(table.rows) != MaxMeasured || table.forgotten.Load() != 100 {
+	if len(table.rows) != most || table.forgotten.Load() != 100 {
 		t.Fatalf("%d rows, %d forgotten", len(table.rows), table.forgotten.Load())
+	}
+}
+
+// What is forgotten to make room is forgotten everywhere, and the row says again
+// what its publisher declared.
+func TestMeasuredEviction(t *testing.T) {
+	h := newHub(t)
+	h.table.max = 2
+	old, a, b := row("old", "tool@v1"), row("new-a", "tool@v1"), row("new-b", "tool@v1")
+	h.put(old, a, b)
+	h.Observe(old.Key, false, time.Second)
+	h.fold(h.clock.Now())
+	if got := h.lookup(old.Key); got.Observations30d != 1 {
+		t.Fatalf("before: %+v", got)
+	}
+	h.clock.add(oneDay)
+	h.Observe(a.Key, true, time.Second)
+	h.Observe(b.Key, true, time.Second)
+	h.folds.Wait()
+	h.fold(h.clock.Now())
+	if got := h.lookup(old.Key); got.Observations30d != 0 || got.SuccessRate30d != 0.99 {
+		t.Fatalf("after: %+v", got)
+	}
+	if h.Counts().Forgotten != 1 {
+		t.Fatalf("counts %+v", h.Counts())
+	}
+	h.reopen(t)
+	for k, want := range map[Key]int64{old.Key: 0, a.Key: 1, b.Key: 1} {
+		if got := h.lookup(k); got.Observations30d != want {
+			t.Errorf("after a restart %s has %d observations, want %d", k.ProductID, got.Observations30d, want)
+		}
 	}
 }
 
@@ -200,6 +247,36 @@ func TestMedian(t *testing.T) {
 	}
 	if b := bucket(-time.Second); b != 0 {
 		t.Errorf("a negative latency is in bucket %d", b)
+	}
+}
+
+// A latency counts for 15 to 30 days: the half window it fell in and the next one.
+func TestMedianForgets(t *testing.T) {
+	const start = 20_010 // first day of a half window
+	median := func(day int64) int {
+		m := &measured{}
+		for range 100 {
+			m.add(start, true, 100*time.Millisecond)
+		}
+		m.add(day, true, 10*time.Second)
+		return m.read(day).p50
+	}
+	for day, old := range map[int64]bool{start: true, start + 14: true, start + 15: true, start + 29: true, start + 30: false, start + 50: false} {
+		if got := median(day); (got < 200) != old {
+			t.Errorf("day %d: the median is %d ms", day-start, got)
+		}
+	}
+	// The same when calls came in between.
+	m := &measured{}
+	for range 100 {
+		m.add(start, true, 100*time.Millisecond)
+	}
+	m.add(start+15, true, 10*time.Second)
+	if got := m.read(start + 15).p50; got > 200 {
+		t.Errorf("the first half window is forgotten at once: %d ms", got)
+	}
+	if got := m.read(start + 30).p50; got < 9000 {
+		t.Errorf("the first half window still counts after the second: %d ms", got)
 	}
 }
 

@@ -113,6 +113,23 @@ func TestRegisterDeepestSchema(t *testing.T) {
 	}
 }
 
+// A publisher cannot say of itself what the hub decides.
+func TestRegisterGrantsNothing(t *testing.T) {
+	h := newHub(t)
+	h.stake("alice", 10)
+	r := registration("alice", "alices")
+	r.Builtin, r.Demo, r.TrustScore, r.StakeMicros, r.Observations30d = true, true, 1, 1_000_000*usd, 1000
+	r.SourceHub, r.SourceHubName, r.RoutedMicros, r.RoutingFeeBps = "https://peer.example.org", "Other", 1, 9000
+	got, err := h.Register(context.Background(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Builtin || got.Demo || got.TrustScore != 0.4 || got.StakeMicros != 10*usd || got.Observations30d != 0 ||
+		got.SourceHub != Local || got.SourceHubName != "Test Hub" || got.RoutedMicros != got.PriceMicros || got.RoutingFeeBps != 0 {
+		t.Fatalf("listed %+v", got)
+	}
+}
+
 func TestRegisterReplacesOwnRow(t *testing.T) {
 	h := newHub(t)
 	ctx := context.Background()

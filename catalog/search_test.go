@@ -55,6 +55,7 @@ func TestSearchFilters(t *testing.T) {
 		{"budget of nothing", Query{Intent: "translate text", HasBudget: true}, set()},
 		{"latency", Query{Intent: "translate text", MaxLatencyMS: 100, IncludeStale: true}, set("theirs")},
 		{"category in the description", Query{Category: "languages"}, set("lingua")},
+		{"category of two words", Query{Category: "text between"}, set("lingua")},
 		{"category part of a word", Query{Category: "anguage"}, set("lingua")},
 	}
 	for _, tt := range tests {
