@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -82,6 +83,9 @@ func install(files vfs.FS, dir string, fill func(partial string) error) error {
 	err := files.MkdirAll(parent, 0o700)
 	if err == nil {
 		err = fill(partial)
+	}
+	if err == nil && vfs.Root(files) == vfs.Default {
+		err = os.Chmod(partial, 0o700) // Pebble lets everybody read its copies
 	}
 	if err == nil {
 		err = files.Rename(partial, dir)

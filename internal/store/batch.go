@@ -246,5 +246,6 @@ func (db *DB) awaitBacklog() error {
 
 func (db *DB) backlogged() bool {
 	m := db.p.Metrics()
-	return m.MemTable.Count > writeBacklogTables || m.Levels[0].Sublevels > writeBacklogLevels
+	// By size, not by number: Pebble lets small memtables wait without a flush.
+	return m.MemTable.Size > writeBacklogTables*memTableBytes || m.Levels[0].Sublevels > writeBacklogLevels
 }

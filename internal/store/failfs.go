@@ -39,20 +39,25 @@ const (
 // Pebble panics, holding its locks, when its write-ahead log cannot be written.
 // So it never learns: operations on the log and on directories pretend to
 // succeed, and [Commit.Wait] looks at the failure before it believes them.
-// Everything else in dir returns errFrozen.
+// Everything else in dir returns errFrozen, except while the database opens: then
+// Pebble repeats a flush until it succeeds, so everything pretends to, Pebble's
+// Open returns, and ours refuses.
 type failFS struct {
 	vfs.FS
-	dir    string
-	frozen atomic.Bool
-	fail   func(op string, cause error)
-	onSync func(time.Duration)
+	dir     string
+	frozen  atomic.Bool
+	pretend atomic.Bool
+	fail    func(op string, cause error)
+	onSync  func(time.Duration)
 }
 
 func newFailFS(base vfs.FS, dir string, fail func(string, error), onSync func(time.Duration)) *failFS {
 	if onSync == nil {
 		onSync = func(time.Duration) {}
 	}
-	return &failFS{FS: base, dir: base.PathJoin(dir), fail: fail, onSync: onSync}
+	f := &failFS{FS: base, dir: base.PathJoin(dir), fail: fail, onSync: onSync}
+	f.pretend.Store(true)
+	return f
 }
 
 // inside reports whether name is the database folder or in it. A failure outside,
@@ -104,8 +109,8 @@ func (f *failFS) open(op, name string, do func() (vfs.File, error)) (vfs.File, e
 		return &failFile{File: file, fs: f, name: name, quiet: isLog(name), log: isLog(name)}, nil
 	case err == nil:
 		return file, nil
-	case f.inside(name) && isLog(name):
-		return &failFile{File: vfs.NewMemFile(nil), fs: f, name: name, quiet: true, log: true}, nil
+	case f.inside(name) && (isLog(name) || f.pretend.Load()):
+		return &failFile{File: vfs.NewMemFile(nil), fs: f, name: name, quiet: true, log: isLog(name)}, nil
 	case f.inside(name):
 		time.Sleep(frozenPause)
 	}
@@ -113,7 +118,16 @@ func (f *failFS) open(op, name string, do func() (vfs.File, error)) (vfs.File, e
 }
 
 func (f *failFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return f.open("create", name, func() (vfs.File, error) { return f.FS.Create(name, c) })
+	return f.open("create", name, func() (vfs.File, error) {
+		// A marker's name says which manifest is current. Pebble syncs both names
+		// together; a crash could keep the marker and lose the manifest.
+		if strings.HasPrefix(f.FS.PathBase(name), "marker.") {
+			if err := syncDir(f.FS, f.FS.PathDir(name)); err != nil {
+				return nil, err
+			}
+		}
+		return f.FS.Create(name, c)
+	})
 }
 
 func (f *failFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
@@ -133,15 +147,23 @@ func (f *failFS) OpenDir(name string) (vfs.File, error) {
 }
 
 func (f *failFS) Rename(from, to string) error {
-	return f.change("rename", to, func() error { return f.FS.Rename(from, to) })
+	return f.name("rename", to, func() error { return f.FS.Rename(from, to) })
 }
 
 func (f *failFS) Link(from, to string) error {
-	return f.change("link", to, func() error { return f.FS.Link(from, to) })
+	return f.name("link", to, func() error { return f.FS.Link(from, to) })
 }
 
 func (f *failFS) MkdirAll(dir string, perm os.FileMode) error {
-	return f.change("make folder", dir, func() error { return f.FS.MkdirAll(dir, perm) })
+	return f.name("make folder", dir, func() error { return f.FS.MkdirAll(dir, perm) })
+}
+
+func (f *failFS) name(op, name string, do func() error) error {
+	err := f.change(op, name, do)
+	if err != nil && f.pretend.Load() && f.inside(name) {
+		return nil
+	}
+	return err
 }
 
 // Remove never counts as a failure: a file left behind loses nothing.
@@ -173,7 +195,7 @@ type failFile struct {
 
 func (f *failFile) change(op string, do func() error) error {
 	err := f.fs.change(op, f.name, do)
-	if err != nil && f.quiet {
+	if err != nil && (f.quiet || f.fs.pretend.Load()) {
 		return nil
 	}
 	return err

@@ -134,9 +134,14 @@ func Open(dir string, o Options) (db *DB, err error) {
 		}
 	}()
 	p, err := pebble.Open(dir, db.pebbleOptions(o))
+	if f := db.Failed(); f != nil && err == nil {
+		_ = p.Close() // what it says is noise: the failure came first
+		err = f
+	}
 	if err != nil {
 		return nil, db.openError(err)
 	}
+	db.fs.pretend.Store(false)
 	db.p = p
 	if err := db.checkSchema(); err != nil {
 		return nil, errors.Join(err, db.Close())
