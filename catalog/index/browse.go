@@ -3,6 +3,7 @@ package index
 import (
 	"cmp"
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -11,43 +12,40 @@ import (
 // (federation.md §6). Hubs take turns in the order of their names, "local" first.
 func (s *scratch) browse(f *filter, offset, limit int) ([]Hit, int) {
 	v := &s.view
-	s.perHub = append(s.perHub[:0], make([]int, len(v.hubs))...)
-	s.passed = s.passed[:0]
-	for n, b := range v.blocks {
-		first := n << blockShift
-		for doc := uint32(first); doc < uint32(min(first+blockRows, v.rows)); doc++ {
-			if f.pass(b, doc) {
-				s.perHub[b.hub[doc&blockMask]]++
-				s.passed = append(s.passed, doc)
-			}
-		}
-	}
-	total := len(s.passed)
 	offset = max(0, offset)
-	end := total
+	end := v.rows
 	if limit >= 0 && offset < math.MaxInt-limit {
-		end = min(total, offset+limit)
+		end = min(end, offset+limit)
 	}
+	s.perHub = append(s.perHub[:0], make([]int, len(v.hubs))...)
+	depth := end         // of a hub's rows, only so many can be on the page
+	if end > maxHeap/8 { // too many to keep of every hub
+		s.visible(f, func(b *block, i, _ uint32) { s.perHub[b.hub[i]]++ })
+		depth = roundsFor(s.perHub, end)
+	}
+	pages := make([]page, len(v.hubs))
+	bar := make([]float64, len(v.hubs)) // trust below which a row is not among its hub's first
+	for h := range pages {
+		pages[h] = newPage(v, nil, 0, depth)
+	}
+	total := s.visible(f, func(b *block, i, doc uint32) {
+		h := b.hub[i]
+		if b.trust[i] < bar[h] {
+			return
+		}
+		p := &pages[h]
+		p.push(candidate{doc: doc, trust: b.trust[i], price: b.price[i]})
+		if p.heap && p.end > 0 && len(p.list) == p.end {
+			bar[h] = p.list[0].trust
+		}
+	})
+	end = min(end, total)
 	if offset >= end {
 		return nil, total
 	}
-
-	// Only the first depth rows of each hub can be on the page.
-	depth := roundsFor(s.perHub, end)
-	pages := make([]page, len(v.hubs))
-	for h, n := range s.perHub {
-		if n > 0 {
-			pages[h] = newPage(v, nil, 0, min(n, depth))
-		}
-	}
-	for _, doc := range s.passed {
-		b := v.blocks[doc>>blockShift]
-		p := &pages[b.hub[doc&blockMask]]
-		p.offer(b, doc, 0)
-	}
 	turn := make([]int, 0, len(v.hubs))
-	for h, n := range s.perHub {
-		if n > 0 {
+	for h := range pages {
+		if len(pages[h].list) > 0 {
 			turn = append(turn, h)
 		}
 	}
@@ -71,6 +69,32 @@ func (s *scratch) browse(f *filter, offset, limit int) ([]Hit, int) {
 		}
 	}
 	return hits, total
+}
+
+// visible calls do for every row that the query may see and returns their number.
+func (s *scratch) visible(f *filter, do func(b *block, i, doc uint32)) int {
+	total := 0
+	for n, b := range s.view.blocks {
+		first := n << blockShift
+		var m rowBits
+		for k := range m {
+			switch room := s.view.rows - first - k<<6; {
+			case room >= 64:
+				m[k] = math.MaxUint64
+			case room > 0:
+				m[k] = 1<<room - 1
+			}
+		}
+		f.narrow(&m, b, n)
+		for k, w := range m {
+			for ; w != 0; w &= w - 1 {
+				i := uint32(k<<6 | bits.TrailingZeros64(w))
+				total++
+				do(b, i, uint32(first)|i)
+			}
+		}
+	}
+	return total
 }
 
 // roundsFor is the least number of rounds in which hubs with so many rows each fill

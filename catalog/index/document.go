@@ -9,7 +9,7 @@ import (
 type posting struct {
 	term      uint32
 	weight    uint32 // 1…255
-	synthetic bool
+	synthetic bool   // no word of it is written in the text that categories are about
 }
 
 // document is a row made ready to be added.
@@ -119,13 +119,13 @@ func (r *reader) merge(weights *[fields]uint32) {
 			r.doc.opaque = true
 			return
 		}
-		p := posting{term: r.mentions[i].term}
+		p := posting{term: r.mentions[i].term, synthetic: true}
 		again, last := uint32(0), fields
 		for ; i < len(r.mentions) && r.mentions[i].term == p.term; i++ {
 			m := r.mentions[i]
-			p.synthetic = p.synthetic || m.synthetic
+			p.synthetic = p.synthetic && (m.synthetic || m.field == fieldProductName)
 			p.weight = max(p.weight, weights[m.field])
-			if last != fields && last != m.field {
+			if last != fields && last != m.field && again < againMost*weightAgain255 {
 				again += weightAgain255
 			}
 			last = m.field

@@ -49,11 +49,11 @@ type vocabulary struct {
 }
 
 // near returns the terms of words that typed may have been meant as, each once, at
-// its nearest.
-func (v vocabulary) near(typed string) []near {
+// its nearest. The last word of a query may not be typed to its end.
+func (v vocabulary) near(typed string, last bool) []near {
 	typed = fold(typed)
 	f, ok := fuzzyOf(typed)
-	wantPrefix := len(typed) >= minPrefix
+	wantPrefix := last && len(typed) >= minPrefix
 	if !ok && !wantPrefix {
 		return nil
 	}

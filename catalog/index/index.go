@@ -65,7 +65,7 @@ type Numbers struct {
 type Row struct {
 	Key
 	Name        string
-	ProductName string // may be empty
+	ProductName string // may be empty; categories are not looked for in it
 	Description string
 	Numbers
 }

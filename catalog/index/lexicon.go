@@ -46,7 +46,7 @@ crypto cryptocurrency coin
 encrypt encryption cipher
 decrypt decryption decipher
 compress compression shrink zip minify
-resize scale resizing
+resize scale shrink enlarge
 crop trim
 map geo geography
 geocode geolocate geolocation coordinates
@@ -95,7 +95,7 @@ csv comma+separated
 table spreadsheet tabular
 chart graph plot diagram visualize visualization
 background backdrop
-remove delete erase strip
+remove removal delete deletion erase strip
 merge combine join concatenate
 split divide separate
 sort order arrange
@@ -134,8 +134,8 @@ upload send
 download fetch
 `
 
-// hints are one-way: who says the first word may mean one of the others. They weigh
-// less than synonyms.
+// hints are one-way: who says the first word may mean one of the others, the likeliest
+// first. They weigh less than synonyms.
 const hints = `
 language translate
 foreign translate
@@ -159,13 +159,13 @@ integrity hash
 sha hash
 base64 encode
 tampered hash verify
-inches convert unit
-metres convert unit
-meters convert unit
-pounds convert unit
-kilograms convert unit
-miles convert unit
-feet convert unit
+inches unit convert
+metres unit convert
+meters unit convert
+pounds unit convert
+kilograms unit convert
+miles unit convert
+feet unit convert
 wordcount statistics text
 readability statistics text
 words statistics
@@ -288,8 +288,8 @@ var theLexicon = sync.OnceValue(func() *lexicon {
 	}
 	for line := range strings.Lines(strings.TrimSpace(hints)) {
 		f := strings.Fields(line)
-		for _, to := range f[1:] {
-			relate(id(f[0]), id(to), hintFactor)
+		for n, to := range f[1:] {
+			relate(id(f[0]), id(to), uint16(max(hintStep, hintFactor-n*hintStep)))
 		}
 	}
 	return l

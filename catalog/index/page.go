@@ -16,7 +16,8 @@ type page struct {
 	offset int
 	end    int
 	heap   bool
-	worst  int32 // score below which a candidate cannot enter
+	worst  int32  // score below which a candidate cannot enter
+	least  uint32 // sum below which it cannot have that score
 }
 
 func newPage(v *view, buf []candidate, offset, limit int) page {
@@ -35,7 +36,7 @@ func newPage(v *view, buf []candidate, offset, limit int) page {
 func (p *page) offer(b *block, doc, acc uint32) {
 	i := doc & blockMask
 	sc := score(acc, b.quality[i])
-	if sc < p.worst || p.end == 0 {
+	if sc < p.worst {
 		return
 	}
 	p.push(candidate{score: sc, doc: doc, trust: b.trust[i], price: b.price[i], exact: acc == accExact})
@@ -43,19 +44,29 @@ func (p *page) offer(b *block, doc, acc uint32) {
 
 func (p *page) push(c candidate) {
 	switch {
+	case p.end == 0: // only counting
 	case !p.heap || len(p.list) < p.end:
 		p.list = append(p.list, c)
 		if p.heap && len(p.list) == p.end {
 			for i := len(p.list)/2 - 1; i >= 0; i-- {
 				p.sink(i)
 			}
-			p.worst = p.list[0].score
+			p.raise()
 		}
 	case p.view.order(&c, &p.list[0]) < 0:
 		p.list[0] = c
 		p.sink(0)
-		p.worst = p.list[0].score
+		p.raise()
 	}
+}
+
+// raise notes what a candidate must reach from now on.
+func (p *page) raise() {
+	if p.worst == p.list[0].score {
+		return
+	}
+	p.worst = p.list[0].score
+	p.least = leastSum(p.worst)
 }
 
 // sink restores the heap below i.

@@ -7,8 +7,8 @@ import "math"
 //	idf = ln((N+1)/(df+1)) + 1
 //
 // and a row answers it as well as its best field does: its ids fully, its names by
-// .82, its description by .62, a little less the longer the field is and a little
-// more if another field has the word too. A word found by its synonym or by a
+// .82, its description by .62, a little less the longer the field is; the last
+// few hundredths take the word in further fields. A word found by its synonym or by a
 // correction of its spelling counts for less. The relevance of a row is the weighted
 // mean over all query words; 1 is kept for rows whose id was asked for; what is
 // below relevanceFloor is no hit. Quality only nudges:
@@ -24,7 +24,8 @@ const (
 	weightCapability  = 1.0
 	weightName        = .82
 	weightDescription = .62
-	weightAgain       = .05 // for each further field that has the word
+	weightAgain       = .03 // for each further field that has the word, at most againMost
+	againMost         = 2
 
 	// A field of n words counts 1 - step·(n-1), for at most most words.
 	brevityStepName, brevityMostName               = .02, 8
@@ -34,7 +35,8 @@ const (
 	phraseFactor  = 230
 	prefixFactor  = 190
 	synonymFactor = 205
-	hintFactor    = 140
+	hintFactor    = 140 // of a first hint; further ones hintStep less each
+	hintStep      = 30
 	fuzzyFactor1  = 175 // one edit away
 	fuzzyFactor2  = 140 // two edits away
 
@@ -72,6 +74,11 @@ func score(acc uint32, quality float32) int32 {
 	return int32(math.Round(relevance(acc) * (.95 + .05*float64(quality)) * scoreSteps))
 }
 
+// leastSum is a sum below which no row has the score, whatever its quality.
+func leastSum(score int32) uint32 {
+	return uint32(max(0, (float64(score)-.5)/scoreSteps/lexicalCeiling*accFull-1))
+}
+
 const scoreSteps = 10_000
 
 // clean brings numbers into their range; what is not a number is the worst.
@@ -80,6 +87,7 @@ func (n Numbers) clean() Numbers {
 	n.LatencyMS = min(max(0, n.LatencyMS), math.MaxInt32)
 	n.Trust = unit(n.Trust)
 	n.SuccessRate = unit(n.SuccessRate)
+	n.Flags &^= dead
 	return n
 }
 
@@ -111,7 +119,7 @@ func fieldWeight(f field, n int) uint32 {
 	case fieldDescription:
 		w, step, most = weightDescription, brevityStepDescription, brevityMostDescription
 	}
-	return uint32(math.Round(255 * w * (1 - step*float64(min(n, most+1)-1))))
+	return uint32(math.Round(255 * (1 - againMost*weightAgain) * w * (1 - step*float64(min(n, most+1)-1))))
 }
 
 var weightAgain255 = uint32(math.Round(255 * weightAgain))

@@ -2,13 +2,14 @@ package index
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 	"strings"
 )
 
 // sparseShare: when the postings of a query are fewer than rows/sparseShare, the rows
 // touched are remembered, so that the others need not be looked at.
-const sparseShare = 8
+const sparseShare = 32
 
 // view is what one search sees of a core: nothing in it changes any more.
 type view struct {
@@ -45,13 +46,12 @@ type scratch struct {
 	category []uint64
 	top      []candidate
 	perHub   []int
-	passed   []uint32
 }
 
-// grow makes room for rows.
+// grow makes room for rows, in whole blocks.
 func (s *scratch) grow(rows int) {
-	if len(s.acc) < rows {
-		room := rows + rows/8 + blockRows
+	if need := (rows + blockRows - 1) &^ blockMask; len(s.acc) < need {
+		room := need + need/8
 		s.acc, s.word = make([]uint32, room), make([]uint16, room)
 	}
 }
@@ -98,7 +98,7 @@ func (x *Index) Search(q Query) Result {
 	v.blocks = append(v.blocks[:0], c.blocks...)
 	v.idents, v.products, v.capabilities, v.hubs = c.idents, c.products.list, c.capabilities.list, c.hubs.list
 	s.hubFlags = append(s.hubFlags[:0], c.hubFlags...)
-	f.hubFlags = s.hubFlags
+	f.setHubs(s.hubFlags)
 	if q.Hub != "" && q.Hub != "any" {
 		h, ok := c.hubs.ids[q.Hub]
 		f.hub, f.oneHub, f.nothing = h, true, !ok
@@ -118,7 +118,7 @@ func (x *Index) Search(q Query) Result {
 		return Result{}
 	}
 	for _, i := range spelling {
-		nearby := vocab.near(p.terms[i].typed)
+		nearby := vocab.near(p.terms[i].typed, i == len(p.terms)-1)
 		x.mu.RLock()
 		p.terms[i].correct(c, nearby, v.rows)
 		x.mu.RUnlock()
@@ -156,16 +156,28 @@ func (s *scratch) ranked(p *plan, e exactRows, f *filter, offset, limit int) Res
 			s.acc[doc] = 0
 			if b := s.view.blocks[doc>>blockShift]; acc >= accFloor && f.pass(b, doc) {
 				total++
-				heap.offer(b, doc, acc)
+				if acc >= heap.least {
+					heap.offer(b, doc, acc)
+				}
 			}
 		}
 	} else {
 		for n, b := range s.view.blocks {
-			first := n << blockShift
-			for i, acc := range s.acc[first:min(first+blockRows, s.view.rows)] {
-				if doc := uint32(first + i); acc >= accFloor && f.pass(b, doc) {
-					total++
-					heap.offer(b, doc, acc)
+			acc := (*[blockRows]uint32)(s.acc[n<<blockShift:])
+			var m rowBits
+			for k := range m {
+				for i, a := range acc[k<<6 : k<<6+64] {
+					m[k] |= ((uint64(a)-uint64(accFloor))>>63 ^ 1) << (i & 63) // a >= accFloor, without a branch
+				}
+			}
+			f.narrow(&m, b, n)
+			total += m.count()
+			for k, w := range m {
+				for ; w != 0; w &= w - 1 {
+					i := k<<6 | bits.TrailingZeros64(w)
+					if acc[i] >= heap.least {
+						heap.offer(b, uint32(n<<blockShift|i), acc[i])
+					}
 				}
 			}
 		}

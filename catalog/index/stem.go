@@ -37,6 +37,7 @@ var endings = []ending{
 	{"ators", "at", 3}, {"ator", "at", 3},
 	{"ctions", "ct", 2}, {"ction", "ct", 2},
 	{"ctors", "ct", 3}, {"ctor", "ct", 3},
+	{"ptions", "pt", 3}, {"ption", "pt", 3},
 	{"ssions", "ss", 3}, {"ssion", "ss", 3},
 	{"itions", "it", 3}, {"ition", "it", 3},
 	{"iers", "y", 3}, {"ier", "y", 3},

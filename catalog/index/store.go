@@ -1,7 +1,7 @@
 package index
 
 // Rows are numbered in the order they came ("doc"). A replaced or removed row only
-// gets its dead bit; its number is never used again until a compaction renumbers.
+// gets the dead flag; its number is never used again until a compaction renumbers.
 // That makes postings and columns append-only, so that a search can read what it
 // saw at its start while writers go on.
 
@@ -23,10 +23,13 @@ type block struct {
 	latency [blockRows]uint32
 	hub     [blockRows]uint32
 	flags   [blockRows]Flags
-	dead    [blockRows / 64]uint64
 }
 
-func (b *block) isDead(i uint32) bool { return b.dead[i>>6]>>(i&63)&1 != 0 }
+// dead is the flag of a replaced or removed row. It is a flag like the others so that
+// one look decides.
+const dead Flags = 1 << 7
+
+func (b *block) isDead(i uint32) bool { return b.flags[i]&dead != 0 }
 
 func (b *block) setNumbers(i uint32, n Numbers) {
 	b.trust[i], b.price[i], b.latency[i], b.flags[i] = n.Trust, n.PriceMicros, uint32(n.LatencyMS), n.Flags
@@ -66,7 +69,7 @@ func cloned(s string) string { return string(append([]byte(nil), s...)) }
 type termInfo struct {
 	text      string
 	posts     []uint32 // ascending docs
-	synthetic bool     // some posting comes from words that are not written so in the row
+	synthetic bool     // of some posting
 }
 
 // wordInfo is one word as written and the term it counts as.
@@ -237,8 +240,7 @@ func (c *core) kill(doc uint32, k keyNumbers) {
 
 // bury marks a live row dead in b, which must be a fresh copy of its block.
 func (c *core) bury(b *block, doc uint32, k keyNumbers) {
-	i := doc & blockMask
-	b.dead[i>>6] |= 1 << (i & 63)
+	b.flags[doc&blockMask] |= dead
 	delete(c.keys, k)
 	c.dead++
 }

@@ -159,11 +159,14 @@ func (t *tokenizer) run(s string) {
 // part emits s[from:to] unless it is too short to mean something and returns to.
 func (t *tokenizer) part(s string, from, to int) int {
 	p := s[from:to]
-	min := 3
+	short := 3
 	if r, _ := utf8.DecodeRuneInString(p); classOf(r) == digit {
-		min = 2
+		short = 2
+		if len(s)-len(p) < 3 {
+			return to // "v10"
+		}
 	}
-	if utf8.RuneCountInString(p) >= min && len(p) < len(s) {
+	if utf8.RuneCountInString(p) >= short && len(p) < len(s) {
 		t.emit(p, partToken)
 	}
 	return to

@@ -76,8 +76,7 @@ func (c *Corpus) Row(i int) index.Row {
 			CapabilityID: fmt.Sprintf("%s.%s@v%d", verb, noun, version),
 			SourceHub:    c.Hub(i),
 		},
-		Name:        title(verb) + " " + noun,
-		ProductName: title(noun) + " " + title(pick(rng, kinds)),
+		Name: title(verb) + " " + noun,
 		Numbers: index.Numbers{
 			PriceMicros: int64(math.Exp(rng.NormFloat64()*1.4+8.5)) + 100,
 			Trust:       math.Round(min(1, max(0, 0.65+0.2*rng.NormFloat64()))*1000) / 1000,
@@ -87,7 +86,7 @@ func (c *Corpus) Row(i int) index.Row {
 	}
 	if i%3 != 0 { // a product's rows share its id
 		first := c.Row(i - i%3)
-		r.ProductID, r.ProductName, r.SourceHub = first.ProductID, first.ProductName, first.SourceHub
+		r.ProductID, r.SourceHub = first.ProductID, first.SourceHub
 		r.CapabilityID = fmt.Sprintf("%s.%s.%d@v%d", verb, noun, i%3, version)
 	}
 	if rng.Float64() < 0.02 {
