@@ -1,299 +1,215 @@
 package canon
 
 import (
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
-// nineKeys are the members that a version 2 receipt signs beside the seven of
-// version 1 (federation notes §8).
-var nineKeys = []string{"type", "channel_id", "category", "plugin", "reason", "verify_score", "delivery_reasons", "trace_id", "refunded"}
+// signatureMember is the member that holds a document's signature block; no
+// canonical form covers it.
+const signatureMember = "signature"
 
-// errNotObject reports a signed document that is no JSON object.
-var errNotObject = errors.New("canon: a signed document is a JSON object")
+// line builds the pipe-joined forms. Its first error sticks.
+type line struct {
+	kind string // what the document is called in errors
+	doc  Value
+	dst  []byte
+	err  error
 
-// message builds a pipe-joined canonical form.
-type message struct{ b []byte }
+	// nullIsNone prints null members as Python's None instead of refusing them.
+	nullIsNone bool
+	// number replaces the text of the named number members.
+	number map[string]string
+}
 
-func (m *message) name(name string) {
-	if len(m.b) > 0 {
-		m.b = append(m.b, '|')
+func newLine(kind string, doc Value) *line {
+	l := &line{kind: kind, doc: doc, dst: make([]byte, 0, 256)}
+	if doc.Kind() != Object {
+		l.fail("is %s, not an object", doc.Kind())
 	}
-	m.b = append(append(m.b, name...), ':')
+	return l
 }
 
-// field appends name:value, value as Python's str() prints it: text raw, numbers
-// by PyNumber, null as None; an absent member as def.
-func (m *message) field(doc Value, name, def string) {
-	m.name(name)
-	m.b = appendPlain(m.b, doc.Get(name), def)
+func (l *line) fail(format string, args ...any) {
+	if l.err == nil {
+		l.err = fmt.Errorf("canon: %s "+format, append([]any{l.kind}, args...)...)
+	}
 }
 
-func appendPlain(dst []byte, v Value, def string) []byte {
-	switch v.Kind() {
+func (l *line) label(name string) {
+	if len(l.dst) > 0 {
+		l.dst = append(l.dst, '|')
+	}
+	l.dst = append(l.dst, name...)
+	l.dst = append(l.dst, ':')
+}
+
+// none prints a null member, if the form has a text for it.
+func (l *line) none(name string) {
+	if l.nullIsNone {
+		l.dst = append(l.dst, "None"...)
+		return
+	}
+	l.fail("has a null %q, which has no canonical text; leave the member out or fill it", name)
+}
+
+// text adds a string member. A pipe inside would let two different documents
+// share one message, so it is refused.
+func (l *line) text(name, absent string) {
+	l.label(name)
+	switch v := l.doc.Get(name); v.Kind() {
 	case Invalid:
-		return append(dst, def...)
+		l.dst = append(l.dst, absent...)
 	case Null:
-		return append(dst, "None"...)
-	case Bool:
-		if v.Bool() {
-			return append(dst, "True"...)
-		}
-		return append(dst, "False"...)
-	case Number:
-		return appendPython(dst, v.Token())
+		l.none(name)
 	case String:
-		return append(dst, v.Str()...)
+		if strings.Contains(v.Str(), "|") {
+			l.fail("has a %q with a pipe sign, which makes the signed text ambiguous; refuse the document", name)
+		}
+		l.dst = append(l.dst, v.Str()...)
+	default:
+		l.fail("has %s as %q, which must be a string", v.Kind(), name)
 	}
-	return v.AppendSpaced(dst)
 }
 
-// ManifestMessage is what a manifest's signature covers: count, time, version and
-// the digests of tools and by_hub.
+// num adds a number member; absent is 0.
+func (l *line) num(name string) {
+	l.label(name)
+	if text, ok := l.number[name]; ok {
+		l.dst = append(l.dst, text...)
+		return
+	}
+	switch v := l.doc.Get(name); v.Kind() {
+	case Invalid:
+		l.dst = append(l.dst, '0')
+	case Null:
+		l.none(name)
+	case Number:
+		l.dst = appendPython(l.dst, v.Token())
+	default:
+		l.fail("has %s as %q, which must be a number", v.Kind(), name)
+	}
+}
+
+// flag adds a boolean member as 1 or 0; absent is 0.
+func (l *line) flag(name string) {
+	l.label(name)
+	switch v := l.doc.Get(name); {
+	case v.Bool():
+		l.dst = append(l.dst, '1')
+	case !v.Exists(), v.Kind() == Bool:
+		l.dst = append(l.dst, '0')
+	default:
+		l.fail("has %s as %q, which must be true or false", v.Kind(), name)
+	}
+}
+
+// digest adds the hash of a member in the spaced style under another label.
+func (l *line) digest(label, name, absent string) {
+	l.label(label)
+	text := []byte(absent)
+	if v := l.doc.Get(name); v.Exists() {
+		text = v.AppendSpaced(make([]byte, 0, len(v.Raw())+len(v.Raw())/8))
+	}
+	l.dst = appendDigest(l.dst, text)
+}
+
+// fields adds "v:N|fields:" and the digest of the named members, which must be
+// sorted; absent ones count as null.
+func (l *line) fields(version int, names []string) {
+	l.label("v")
+	l.dst = append(l.dst, '0'+byte(version))
+	l.label("fields")
+	buf := make([]byte, 0, 256)
+	for i, name := range names {
+		buf = append(buf, "{,"[min(i, 1)])
+		buf = AppendString(buf, name)
+		buf = append(buf, ':')
+		buf = l.doc.Get(name).AppendCompact(buf)
+	}
+	l.dst = appendDigest(l.dst, append(buf, '}'))
+}
+
+func (l *line) done() ([]byte, error) {
+	if l.err != nil {
+		return nil, l.err
+	}
+	return l.dst, nil
+}
+
+// ManifestMessage is the signed text of a manifest (v1 and v2 alike). Absent
+// members take the protocol's defaults: capabilities_count 0, generated_at "",
+// protocol_version v1, tools [], by_hub {}.
 func ManifestMessage(doc Value) ([]byte, error) {
-	if doc.Kind() != Object {
-		return nil, errNotObject
-	}
-	var m message
-	m.field(doc, "capabilities_count", "0")
-	m.field(doc, "generated_at", "")
-	m.field(doc, "protocol_version", "v1")
-	m.name("tools_hash")
-	m.b = appendDigest(m.b, spacedOr(doc.Get("tools"), "[]"))
-	m.name("by_hub_hash")
-	m.b = appendDigest(m.b, spacedOr(doc.Get("by_hub"), "{}"))
-	return m.b, nil
+	l := newLine("a manifest", doc)
+	l.num("capabilities_count")
+	l.text("generated_at", "")
+	l.text("protocol_version", "v1")
+	l.digest("tools_hash", "tools", "[]")
+	l.digest("by_hub_hash", "by_hub", "{}")
+	return l.done()
 }
 
-func spacedOr(v Value, def string) []byte {
-	if !v.Exists() {
-		return []byte(def)
-	}
-	return v.AppendSpaced(make([]byte, 0, len(v.Raw())+len(v.Raw())/8))
-}
-
-// AnnounceMessage is what a federation announcement's signature covers.
+// AnnounceMessage is the signed text of an announcement by HTTP.
 func AnnounceMessage(doc Value) ([]byte, error) {
-	if doc.Kind() != Object {
-		return nil, errNotObject
-	}
-	var m message
-	m.field(doc, "hub_url", "")
-	m.field(doc, "well_known_url", "")
-	m.field(doc, "capabilities_count", "0")
-	return m.b, nil
+	l := newLine("an announcement", doc)
+	l.text("hub_url", "")
+	l.text("well_known_url", "")
+	l.num("capabilities_count")
+	return l.done()
 }
 
-// ObjectMessage is what the signature of a discovery document, a price list or any
-// other whole object covers: everything but the top-level "signature".
+// ObjectMessage is the signed text of discovery documents, price lists and any
+// other object signed as a whole: compact JSON without the top-level signature.
 func ObjectMessage(doc Value) ([]byte, error) {
 	if doc.Kind() != Object {
-		return nil, errNotObject
+		return nil, fmt.Errorf("canon: a signed document is %s, not an object", doc.Kind())
 	}
-	return doc.AppendCompact(make([]byte, 0, len(doc.Raw())), "signature"), nil
+	return doc.AppendCompact(make([]byte, 0, len(doc.Raw())), signatureMember), nil
 }
 
-// ReputationMessage is what a reputation event's signature covers. It leaves the
-// capability and the reporter unbound, as the protocol does.
+// ReputationMessage is the signed text of a reputation event. It binds neither
+// the capability nor the reporter.
 func ReputationMessage(doc Value) ([]byte, error) {
-	if doc.Kind() != Object {
-		return nil, errNotObject
-	}
-	var m message
-	m.field(doc, "type", "")
-	m.field(doc, "provider_hub", "")
-	m.field(doc, "timestamp", "")
-	m.field(doc, "price_usd", "0")
-	m.field(doc, "latency_ms", "0")
-	return m.b, nil
+	l := newLine("a reputation event", doc)
+	l.nullIsNone = true
+	l.text("type", "")
+	l.text("provider_hub", "")
+	l.text("timestamp", "")
+	l.num("price_usd")
+	l.num("latency_ms")
+	return l.done()
 }
 
-// verdictKeys are the members that a verdict envelope signs in its digest.
-var verdictKeys = []string{"status", "performed", "verified", "settled", "audit_score", "threshold",
-	"delivery_fulfils", "delivery_reasons", "reason", "verifier", "mode"}
-
-// VerdictMessage is what a verification envelope's signature covers; an envelope
-// with an appeal signs it too, as version 3.
-func VerdictMessage(doc Value) ([]byte, error) {
-	if doc.Kind() != Object {
-		return nil, errNotObject
-	}
-	var m message
-	for _, name := range []string{"nonce", "capability_id", "verdict"} {
-		m.field(doc, name, "")
-	}
-	m.field(doc, "verify_score", "0")
-	m.field(doc, "trace_id", "")
-	m.field(doc, "timestamp", "")
-	keys, version := verdictKeys, "2"
-	if doc.Get("appeal").Exists() {
-		keys, version = append(slices.Clone(keys), "appeal"), "3"
-	}
-	m.name("v")
-	m.b = append(m.b, version...)
-	m.name("fields")
-	m.b = appendFields(m.b, doc, keys)
-	return m.b, nil
-}
-
-// appendFields appends the digest of the named members in compact form, absent
-// ones as null.
-func appendFields(dst []byte, doc Value, keys []string) []byte {
-	keys = slices.Sorted(slices.Values(keys))
-	b := []byte{'{'}
-	for i, k := range keys {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(AppendString(b, k), ':')
-		b = doc.Get(k).AppendCompact(b) // an absent value prints as null
-	}
-	return appendDigest(dst, append(b, '}'))
-}
-
-// ReceiptVersion reads which canonical form a receipt's signature covers: 1 if
-// "signature.version" is absent, 2 if it is the JSON integer 2. Anything else is
-// unreadable (consumers notes §5).
-func ReceiptVersion(doc Value) (int, error) {
-	v := doc.Get("signature").Get("version")
-	switch {
-	case !v.Exists():
-		return 1, nil
-	case v.Token() == "1":
-		return 1, nil
-	case v.Token() == "2":
-		return 2, nil
-	}
-	return 0, fmt.Errorf("canon: receipt signature version %s is not one this program can read (1 or 2)", clip(string(v.Raw())))
-}
-
-// ReceiptMessage returns the signed bytes of a receipt, the version of its
-// canonical form, and the names of the members that the signature leaves uncovered.
-func ReceiptMessage(doc Value) (msg []byte, version int, uncovered []string, err error) {
-	if doc.Kind() != Object {
-		return nil, 0, nil, errNotObject
-	}
-	if version, err = ReceiptVersion(doc); err != nil {
-		return nil, 0, nil, err
-	}
-	msg = receiptMessage(doc, version, doc.Get("price_usd").Token(), doc.Get("latency_ms").Token())
-	return msg, version, uncoveredMembers(doc, receiptCovered(version)), nil
-}
-
-// ReceiptMessages returns ReceiptMessage's bytes first, then those with whole
-// numbers spelled the other way (1.0 for 1 and 1 for 1.0): clients that re-encode
-// a receipt change the spelling, and a verifier may accept either (consumers notes
-// §6, federation notes §8 "Numbers").
-func ReceiptMessages(doc Value) ([][]byte, error) {
-	msg, version, _, err := ReceiptMessage(doc)
-	if err != nil {
-		return nil, err
-	}
-	all := [][]byte{msg}
-	for _, price := range spellings(doc.Get("price_usd").Token()) {
-		for _, latency := range spellings(doc.Get("latency_ms").Token()) {
-			m := receiptMessage(doc, version, price, latency)
-			if !slices.ContainsFunc(all, func(b []byte) bool { return string(b) == string(m) }) {
-				all = append(all, m)
-			}
-		}
-	}
-	return all, nil
-}
-
-func spellings(token string) []string {
-	if token == "" {
-		return []string{""}
-	}
-	if whole, ok := strings.CutSuffix(token, ".0"); ok {
-		return []string{token, whole}
-	}
-	if !strings.ContainsAny(token, ".eE") {
-		return []string{token, token + ".0"}
-	}
-	return []string{token}
-}
-
-func receiptMessage(doc Value, version int, price, latency string) []byte {
-	m := message{make([]byte, 0, 384)}
-	m.field(doc, "nonce", "")
-	m.field(doc, "product_id", "")
-	m.field(doc, "capability_id", "")
-	number := func(name, token string) {
-		m.name(name)
-		if token == "" {
-			m.b = appendPlain(m.b, doc.Get(name), "0")
-		} else {
-			m.b = appendPython(m.b, token)
-		}
-	}
-	number("price_usd", price)
-	m.field(doc, "timestamp", "")
-	m.name("success")
-	if truthy(doc.Get("success")) {
-		m.b = append(m.b, '1')
-	} else {
-		m.b = append(m.b, '0')
-	}
-	number("latency_ms", latency)
-	if version == 2 {
-		m.name("v")
-		m.b = append(m.b, '2')
-		m.name("fields")
-		m.b = appendFields(m.b, doc, nineKeys)
-	}
-	return m.b
-}
-
-// truthy is Python's bool() of a JSON value.
-func truthy(v Value) bool {
-	switch v.Kind() {
-	case Bool:
-		return v.Bool()
-	case Number:
-		f, ok := v.Float64()
-		return !ok || f != 0
-	case String:
-		return v.Str() != ""
-	case Array, Object:
-		return v.Len() > 0
-	}
-	return false
-}
-
-func receiptCovered(version int) []string {
-	covered := []string{"nonce", "product_id", "capability_id", "price_usd", "timestamp", "success", "latency_ms"}
-	if version == 2 {
-		covered = append(covered, nineKeys...)
-	}
-	return covered
-}
-
-// uncoveredMembers lists doc's members outside covered and "signature", sorted. A
-// member that is null says nothing and needs no cover.
-func uncoveredMembers(doc Value, covered []string) []string {
-	var out []string
-	doc.Members(func(key string, v Value) bool {
-		if key != "signature" && v.Kind() != Null && !slices.Contains(covered, key) {
-			out = append(out, key)
-		}
-		return true
-	})
-	slices.Sort(out)
-	return out
-}
-
-// ProviderMessage is what a provider signs over one answer: the compact JSON of
-// capability_id, input_sha256, product_id and result.
+// ProviderMessage is what a provider signs over one answer. Absent values count
+// as null.
 func ProviderMessage(productID, capabilityID string, input, result Value) []byte {
-	b := append([]byte(nil), `{"capability_id":`...)
-	b = AppendString(b, capabilityID)
-	b = append(b, `,"input_sha256":"`...)
-	b = appendDigest(b, input.AppendCompact(nil))
-	b = append(b, `","product_id":`...)
-	b = AppendString(b, productID)
-	b = append(b, `,"result":`...)
-	return append(result.AppendCompact(b), '}')
+	return providerMessage(productID, capabilityID, input, result, Value.compact)
+}
+
+// ProviderMessages returns the texts that a provider's signature may match:
+// first with numbers as Python prints them (ProviderMessage), then, if it
+// differs, with the number tokens of the source.
+func ProviderMessages(productID, capabilityID string, input, result Value) [][]byte {
+	reprint := ProviderMessage(productID, capabilityID, input, result)
+	tokens := providerMessage(productID, capabilityID, input, result, Value.AppendTokens)
+	if string(reprint) == string(tokens) {
+		return [][]byte{reprint}
+	}
+	return [][]byte{reprint, tokens}
+}
+
+func (v Value) compact(dst []byte) []byte { return v.AppendCompact(dst) }
+
+func providerMessage(productID, capabilityID string, input, result Value, print func(Value, []byte) []byte) []byte {
+	dst := make([]byte, 0, 192+len(result.Raw()))
+	dst = append(dst, `{"capability_id":`...)
+	dst = AppendString(dst, capabilityID)
+	dst = append(dst, `,"input_sha256":"`...)
+	dst = appendDigest(dst, print(input, make([]byte, 0, len(input.Raw())+8)))
+	dst = append(dst, `","product_id":`...)
+	dst = AppendString(dst, productID)
+	dst = append(dst, `,"result":`...)
+	dst = print(result, dst)
+	return append(dst, '}')
 }

@@ -54,7 +54,6 @@ func ParseMicros(token string) (int64, error) {
 	if !ok {
 		return 0, fmt.Errorf("amount %q is not a JSON number; write it like 0.001 or 1e-05", clip(token))
 	}
-	tooLarge := fmt.Errorf("amount %s is outside ±%d millionths; send a smaller one", clip(token), int64(math.MaxInt64))
 
 	// The value is the integer digits.skip × 10^(exponent+microDigits) micro-units.
 	keep := digits.n + exponent + microDigits // digits before the rounding point
@@ -62,7 +61,7 @@ func ParseMicros(token string) (int64, error) {
 		return 0, nil
 	}
 	if keep > 19 { // 10¹⁹ > MaxInt64, and the first digit is not 0
-		return 0, tooLarge
+		return 0, tooLarge(token)
 	}
 	var n uint64
 	for i := 0; i < keep; i++ {
@@ -75,11 +74,15 @@ func ParseMicros(token string) (int64, error) {
 	case negative && n == 1<<63:
 		return math.MinInt64, nil
 	case n > math.MaxInt64:
-		return 0, tooLarge
+		return 0, tooLarge(token)
 	case negative:
 		return -int64(n), nil
 	}
 	return int64(n), nil
+}
+
+func tooLarge(token string) error {
+	return fmt.Errorf("amount %s is outside ±%d millionths; send a smaller one", clip(token), int64(math.MaxInt64))
 }
 
 // decimal is a run of significant digits, the decimal point left out. The first

@@ -1,6 +1,7 @@
 package canon
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strconv"
@@ -37,44 +38,49 @@ func appendPython(dst []byte, token string) []byte {
 // 0.d₁d₂d₃… × 10^point.
 type shortest struct {
 	negative bool
-	buf      [32]byte
-	digits   []byte
 	point    int
+	from, to int // the digits are text[from:to]
+	text     [maxShortest]byte
 }
+
+// maxShortest holds the longest shortest form: 17 digits, a point, e-308.
+const maxShortest = 24
 
 func (s *shortest) set(f float64) {
 	s.negative = math.Signbit(f)
-	text := strconv.AppendFloat(s.buf[:0], math.Abs(f), 'e', -1, 64) // d.ddde±xx
-	mantissa, exponent := text, 0
-	for i, c := range text {
-		if c == 'e' {
-			mantissa = text[:i]
-			exponent, _ = strconv.Atoi(string(text[i+1:]))
-			break
-		}
+	text := strconv.AppendFloat(s.text[:0], math.Abs(f), 'e', -1, 64) // d.ddde±xx
+	s.to = bytes.IndexByte(text, 'e')
+	exponent := 0
+	for _, c := range text[s.to+2:] {
+		exponent = exponent*10 + int(c-'0')
 	}
-	if len(mantissa) > 1 {
-		mantissa[1] = mantissa[0] // move the first digit over the point
-		mantissa = mantissa[1:]
+	if text[s.to+1] == '-' {
+		exponent = -exponent
 	}
-	s.digits, s.point = mantissa, exponent+1
+	s.point = exponent + 1
+	if s.to > 1 {
+		s.text[1] = s.text[0] // move the first digit over the point
+		s.from = 1
+	}
 }
+
+func (s *shortest) digits() []byte { return s.text[s.from:s.to] }
 
 // appendPlain prints the digits without an exponent and, if they are whole,
 // without a fraction.
 func (s *shortest) appendPlain(dst []byte) []byte {
-	switch n := len(s.digits); {
+	switch n := len(s.digits()); {
 	case s.point <= 0:
 		dst = append(dst, "0."...)
 		dst = appendZeros(dst, -s.point)
-		return append(dst, s.digits...)
+		return append(dst, s.digits()...)
 	case s.point >= n:
-		dst = append(dst, s.digits...)
+		dst = append(dst, s.digits()...)
 		return appendZeros(dst, s.point-n)
 	default:
-		dst = append(dst, s.digits[:s.point]...)
+		dst = append(dst, s.digits()[:s.point]...)
 		dst = append(dst, '.')
-		return append(dst, s.digits[s.point:]...)
+		return append(dst, s.digits()[s.point:]...)
 	}
 }
 
@@ -87,10 +93,10 @@ func appendZeros(dst []byte, n int) []byte {
 
 // appendExponent prints d.ddde±x with at least width exponent digits.
 func (s *shortest) appendExponent(dst []byte, width int) []byte {
-	dst = append(dst, s.digits[0])
-	if len(s.digits) > 1 {
+	dst = append(dst, s.digits()[0])
+	if len(s.digits()) > 1 {
 		dst = append(dst, '.')
-		dst = append(dst, s.digits[1:]...)
+		dst = append(dst, s.digits()[1:]...)
 	}
 	exp := s.point - 1
 	if exp < 0 {
@@ -116,7 +122,7 @@ func appendRepr(dst []byte, f float64) []byte {
 		return s.appendExponent(dst, 2)
 	}
 	dst = s.appendPlain(dst)
-	if s.point >= len(s.digits) {
+	if s.point >= len(s.digits()) {
 		dst = append(dst, ".0"...)
 	}
 	return dst

@@ -57,7 +57,6 @@ type parser struct {
 	pos     int
 	nodes   []node
 	decoded []string
-	keys    []uint32 // scratch of the duplicate search
 }
 
 func (p *parser) fail(offset int, reason, advice string) error {
@@ -216,11 +215,11 @@ const maxPairwise = 16
 // repeats an earlier one. Names are compared as decoded.
 func (p *parser) refuseDuplicates(self int, count uint32) error {
 	t := tree{src: p.src, nodes: p.nodes, decoded: p.decoded}
-	keys := p.keys[:0]
+	var small [maxPairwise]uint32
+	keys := small[:0]
 	for i := uint32(self) + 1; i < p.nodes[self].next; i = p.nodes[i+1].next {
 		keys = append(keys, i)
 	}
-	p.keys = keys
 	repeat := uint32(0)
 	if count <= maxPairwise {
 		for a := 1; a < len(keys) && repeat == 0; a++ {
