@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,7 +52,18 @@ const timeLayout = "2006-01-02T15:04:05Z"
 // SignReceipt prints r and signs it, in one pass over its values. Its number
 // tokens are those of the canonical form, so that a verifier that reprints the
 // document and one that keeps its bytes agree (federation contract §8).
+//
+// The canonical form joins its fields with pipes and escapes nothing, so whoever
+// may choose an id (a rejection names what was asked for, not what exists) could
+// have the hub sign the text of another receipt. Pipes in ids become underscores.
 func SignReceipt(s Signer, r *Receipt) []byte {
+	if strings.Contains(r.Nonce, "|") || strings.Contains(r.ProductID, "|") || strings.Contains(r.CapabilityID, "|") {
+		clean := *r
+		for _, id := range []*string{&clean.Nonce, &clean.ProductID, &clean.CapabilityID} {
+			*id = strings.ReplaceAll(*id, "|", "_")
+		}
+		r = &clean
+	}
 	mp := scratch.Get().(*[]byte)
 	msg := r.appendMessage((*mp)[:0])
 	sig := s.SignBase64(msg)

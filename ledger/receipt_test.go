@@ -155,6 +155,10 @@ func TestReceiptShape(t *testing.T) {
 	if strings.Contains(string(raw), "null") || strings.Contains(string(raw), "channel_id") || !strings.Contains(string(raw), `"version":2}`) {
 		t.Errorf("absent members must not be there: %s", raw)
 	}
+	forged := ledger.SignReceipt(newSigner(), &ledger.Receipt{Nonce: "n", ProductID: "p|capability_id:other@v1", CapabilityID: "c", Time: vectorTime})
+	if !strings.Contains(string(forged), `"product_id":"p_capability_id:other@v1"`) {
+		t.Errorf("an id with a pipe was signed: %s", forged)
+	}
 	if n := ledger.NewNonce([ledger.NonceBytes]byte{1, 2}); n != "rcpt_01020000000000000000000000000000" {
 		t.Errorf("NewNonce = %s", n)
 	}

@@ -234,11 +234,18 @@ func (l *Ledger) change(ctx context.Context, id string, fn step) (Channel, func(
 	d := l.drafts.Get().(*draft)
 	defer l.putDraft(d)
 	for attempt := range changeAttempts {
+		fresh := !s.loaded
 		if err := l.load(ctx, id, s); err != nil {
 			return Channel{}, nil, err
 		}
 		d.reset(&s.acc)
 		if err := fn(s, d, attempt > 0); err != nil {
+			// A change is verified by its commit; a refusal must be by itself: what
+			// memory knows may be older than what another process has done.
+			if !fresh && l.stale(ctx, id, s) {
+				s.loaded = false
+				continue
+			}
 			return s.acc.Channel, nil, err
 		}
 		wait, err := l.commit(ctx, id, s, d)
@@ -250,6 +257,12 @@ func (l *Ledger) change(ctx context.Context, id string, fn step) (Channel, func(
 		return s.acc.Channel, wait, err
 	}
 	return Channel{}, nil, ErrBusy
+}
+
+// stale reports whether the channel's row is no longer the one that the slot knows.
+func (l *Ledger) stale(ctx context.Context, id string, s *slot) bool {
+	row, err := l.c.Storage.Get(context.WithoutCancel(ctx), appendChannelKey(nil, id))
+	return err == nil && string(row) != string(s.row)
 }
 
 // commit applies a draft whose slot is locked and updates the slot.
