@@ -157,7 +157,7 @@ func (s *Server) refused(w http.ResponseWriter, r *http.Request, call *routing.C
 		// Only here, so that a key sent out of habit beside a channel, a trial or a
 		// free call harms nothing.
 		p.status, p.code = http.StatusUnauthorized, "invalid_api_key"
-		p.detail = "this hub keeps no credit accounts, so the X-API-Key names none; " + p.detail
+		p.detail = "the X-API-Key names no account: this hub keeps none, and calls here cannot be bought with hub credits; " + p.detail
 	}
 	s.metrics.invoked("", p.code)
 	s.fail(w, r, p)
