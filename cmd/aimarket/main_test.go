@@ -31,10 +31,15 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the stories in testdata/script: each is also a page of manual.
 func TestScripts(t *testing.T) {
+	examples := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", examples, "../../examples/...").CombinedOutput(); err != nil {
+		t.Fatalf("building the examples: %v\n%s", err, out)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("AIMARKET_WALLET", filepath.Join(e.WorkDir, "wallet.json"))
+			e.Setenv("PATH", examples+string(filepath.ListSeparator)+e.Getenv("PATH"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

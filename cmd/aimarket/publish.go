@@ -44,7 +44,7 @@ func (c publishCmd) Run(e *env) error {
 		return err
 	}
 	raw, err := hub.Publish(e.ctx, c.Token, doc)
-	if refused := (*client.Error)(nil); errors.As(err, &refused) && refused.Code == "stake_too_low" && d.Publisher != "" {
+	if refused := (*client.Error)(nil); errors.As(err, &refused) && refused.Code == "stake" && d.Publisher != "" {
 		if _, err := hub.Stake(e.ctx, c.Token, d.Publisher, c.Stake); err != nil {
 			return err
 		}
