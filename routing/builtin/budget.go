@@ -15,9 +15,10 @@ import (
 // interrupted; so what is too much is refused before it starts. The walk visits
 // every subschema that could apply, hence never fewer than the validator does.
 type budget struct {
-	root  canon.Value
-	steps int
-	ctx   context.Context
+	root   canon.Value
+	steps  int // left
+	visits int
+	ctx    context.Context
 }
 
 const (
@@ -28,6 +29,13 @@ const (
 	// written out fills the memory.
 	maxExponent = 400
 	maxNumber   = 1000 // characters of a number token
+
+	// What one step stands for besides a keyword or two, so that a step is roughly
+	// a microsecond at worst: bytes of a string that is measured, bytes of one that a
+	// format is checked on, and bytes times instructions of an expression.
+	stringPerStep = 1000
+	formatPerStep = 20
+	regexpPerStep = 100
 )
 
 func (b *budget) check(ctx context.Context, instance canon.Value) error {
@@ -156,10 +164,14 @@ func (b *budget) resolve(ref string) (canon.Value, bool) {
 // visit counts the evaluation of schema s on instance value v. depth counts the
 // steps since the walk last went down into the instance.
 func (b *budget) visit(s, v canon.Value, depth int) error {
-	if b.steps--; b.steps < 0 {
-		return bad("schema", "takes more than %d steps on this instance; use fewer nested or repeated references", maxSchemaSteps)
+	b.steps -= 1 + s.Len()/8
+	if v.Kind() == canon.String {
+		b.steps -= len(v.Raw()) / stringPerStep
 	}
-	if b.steps%1024 == 0 {
+	if b.steps < 0 {
+		return bad("schema", "takes more than %d steps on this instance; use fewer nested or repeated references, or simpler patterns", maxSchemaSteps)
+	}
+	if b.visits++; b.visits%1024 == 0 {
 		if err := stopped(b.ctx); err != nil {
 			return err
 		}
@@ -191,7 +203,19 @@ func (b *budget) visit(s, v canon.Value, depth int) error {
 			}
 		case "properties", "patternProperties":
 			err = b.members(m, v, k == "properties")
-		case "additionalProperties", "unevaluatedProperties", "propertyNames":
+		case "propertyNames":
+			for name := range v.Members {
+				if err = b.visitName(m, name); err != nil {
+					break
+				}
+			}
+		case "pattern":
+			b.match(m.Str(), v)
+		case "format":
+			if v.Kind() == canon.String {
+				b.steps -= len(v.Raw()) / formatPerStep
+			}
+		case "additionalProperties", "unevaluatedProperties":
 			if v.Kind() == canon.Object {
 				for _, e := range v.Members {
 					if err = b.visit(m, e, 0); err != nil {
@@ -201,7 +225,7 @@ func (b *budget) visit(s, v canon.Value, depth int) error {
 			}
 		case "items", "prefixItems", "additionalItems", "unevaluatedItems", "contains":
 			err = b.items(m, v)
-		case "enum":
+		case "enum", "required":
 			b.steps -= m.Len()
 		case "uniqueItems":
 			if v.Kind() == canon.Array {
@@ -240,13 +264,31 @@ func (b *budget) members(schemas, v canon.Value, byName bool) error {
 			}
 			continue
 		}
-		for _, m := range v.Members {
+		size := programSize(name)
+		for key, m := range v.Members {
+			b.steps -= len(key) * size / regexpPerStep
 			if err := b.visit(s, m, 0); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// match counts an expression on a value.
+func (b *budget) match(pattern string, v canon.Value) {
+	if v.Kind() == canon.String {
+		b.steps -= programSize(pattern)/8 + len(v.Raw())*programSize(pattern)/regexpPerStep
+	}
+}
+
+// visitName visits a schema on the name of a member.
+func (b *budget) visitName(s canon.Value, name string) error {
+	v, err := canon.Parse(canon.AppendString(nil, name))
+	if err != nil {
+		return bad("instance", "has a member whose name cannot be checked")
+	}
+	return b.visit(s, v, 0)
 }
 
 // items applies a schema, or each of a list of schemas, to every element.

@@ -284,6 +284,10 @@ func TestBounds(t *testing.T) {
 	for name, c := range map[string]struct{ id, in string }{
 		"schema bomb by references": {"validate-json@v1", `{"schema":` + bomb + `,"instance":{}}`},
 		"schema bomb by depth":      {"validate-json@v1", `{"schema":{"items":{"allOf":[{"$ref":"#"},{"$ref":"#"}]}},"instance":` + deep + `}`},
+		"schema bomb by patterns":   {"validate-json@v1", `{"schema":{"$defs":{"p":{"pattern":"(a|b)*c{300}d"}},"allOf":[` + strings.Repeat(`{"$ref":"#/$defs/p"},`, 1000) + `{}]},"instance":"` + long(200_000) + `"}`},
+		"schema bomb by names":      {"validate-json@v1", `{"schema":{"$defs":{"p":{"propertyNames":{"pattern":"(a|b)*c{300}d"}}},"allOf":[` + strings.Repeat(`{"$ref":"#/$defs/p"},`, 1000) + `{}]},"instance":{"` + long(200_000) + `":1}}`},
+		"schema bomb by formats":    {"validate-json@v1", `{"formats":true,"schema":{"$defs":{"p":{"format":"regex"}},"allOf":[` + strings.Repeat(`{"$ref":"#/$defs/p"},`, 1000) + `{}]},"instance":"` + long(200_000) + `"}`},
+		"long echo":                 {"echo@v1", `{"text":"` + long(maxEcho) + `"}`},
 		"long schema":               {"validate-json@v1", `{"schema":{"title":"` + long(maxSchema) + `"},"instance":1}`},
 		"long instance":             {"validate-json@v1", `{"schema":{},"instance":"` + long(maxInstance) + `"}`},
 		"long hash text":            {"hash@v1", `{"text":"` + long(maxText+1) + `"}`},

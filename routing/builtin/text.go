@@ -19,6 +19,7 @@ import (
 // Input limits in bytes.
 const (
 	maxText       = 100_000
+	maxEcho       = 512 << 10 // as JSON; what comes out is no longer
 	maxPattern    = 512
 	maxSlugText   = 4096
 	maxMatches    = 1000
@@ -35,6 +36,9 @@ func echo(_ context.Context, in canon.Value) (json.RawMessage, error) {
 		return nil, bad("text", "must be a string")
 	}
 	raw := v.Raw()
+	if len(raw) > maxEcho {
+		return nil, bad("text", "is %d bytes long as JSON; at most %d are allowed", len(raw), maxEcho)
+	}
 	out := append(make([]byte, 0, len(raw)+len(`{"text":}`)), `{"text":`...)
 	out = canon.AppendString(out, v.Str())
 	return append(out, '}'), nil
