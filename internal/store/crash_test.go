@@ -94,6 +94,7 @@ func TestCrash(t *testing.T) {
 		var clone *vfs.MemFS
 		var ackedThen, appliedThen int
 		var wg sync.WaitGroup
+		survives := vfs.CrashCloneCfg{UnsyncedDataPercent: []int{0, 50, 100}[rng.IntN(3)], RNG: rand.New(rand.NewPCG(rng.Uint64(), 0))}
 		for range 1 + rng.IntN(4) {
 			noSync := rng.IntN(4) == 0
 			wg.Go(func() {
@@ -114,7 +115,7 @@ func TestCrash(t *testing.T) {
 					applied++
 					if n == crashAt {
 						ackedThen = int(acked.Load())
-						clone = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: []int{0, 50, 100}[rng.IntN(3)], RNG: rng})
+						clone = mem.CrashClone(survives)
 						appliedThen = applied
 					}
 					mu.Unlock()

@@ -122,11 +122,14 @@ func (db *DB) has(r pebble.Reader, key []byte) (bool, error) {
 }
 
 func (db *DB) scan(snap *pebble.Snapshot, prefix, from []byte, reverse bool, fn func(k, v []byte) (bool, error)) (err error) {
-	o := &pebble.IterOptions{LowerBound: prefix, UpperBound: prefixEnd(prefix)}
-	if from != nil && !reverse && bytes.Compare(from, prefix) > 0 {
+	o := &pebble.IterOptions{UpperBound: prefixEnd(prefix)}
+	if len(prefix) > 0 { // Pebble takes an empty bound for a mistake
+		o.LowerBound = prefix
+	}
+	if !reverse && len(from) > 0 && bytes.Compare(from, prefix) > 0 {
 		o.LowerBound = from
 	}
-	if from != nil && reverse && (o.UpperBound == nil || bytes.Compare(from, o.UpperBound) < 0) {
+	if reverse && from != nil && (o.UpperBound == nil || bytes.Compare(from, o.UpperBound) < 0) {
 		o.UpperBound = from
 	}
 	if o.UpperBound != nil && bytes.Compare(o.LowerBound, o.UpperBound) >= 0 {
