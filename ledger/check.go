@@ -86,7 +86,7 @@ func (c *checker) run(ctx context.Context) (Report, error) {
 	if c.deposits-c.used-c.paid != c.liable+c.owed {
 		c.violated(6, "hub", "deposits %s − used %s − paid %s is not liability %s + owed %s", c.deposits, c.used, c.paid, c.liable, c.owed)
 	}
-	for _, pass := range []func(context.Context) error{c.orphans, c.obligations, c.fundings, c.receipts, c.answers} {
+	for _, pass := range []func(context.Context) error{c.orphans, c.expiries, c.obligations, c.fundings, c.receipts, c.answers} {
 		if err := pass(ctx); err != nil {
 			return c.rep, readFailed(err)
 		}
@@ -289,6 +289,37 @@ func (c *checker) orphans(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// expiries checks that the expiry rows are those of open channels and no others.
+func (c *checker) expiries(ctx context.Context) error {
+	return c.st.Scan(ctx, []byte(rangeExpiry), nil, func(key, value []byte) (bool, error) {
+		rest := string(key[len(rangeExpiry):])
+		if len(rest) != 8+channelIDLen || len(value) != 0 || !validChannelID(rest[8:]) {
+			c.violated(12, rest, "damaged expiry row")
+			return true, ctx.Err()
+		}
+		id := rest[8:]
+		row, err := c.st.Get(ctx, appendChannelKey(nil, id))
+		if errors.Is(err, ErrNotFound) {
+			c.violated(12, id, "expiry row of a channel that is not there")
+			return true, ctx.Err()
+		}
+		if err != nil {
+			return false, err
+		}
+		acc, err := decodeAccount(id, row)
+		if err != nil || acc.Status == StatusOpen && uint64(acc.ExpiresAt.Unix()) == binary.BigEndian.Uint64([]byte(rest)) {
+			return true, ctx.Err()
+		}
+		// The channel may have ended since the scan began; then the row is gone too.
+		if _, err := c.st.Get(ctx, key); err == nil {
+			c.violated(12, id, "expiry row of a channel that is %s, or at another time than its own", acc.Status)
+		} else if !errors.Is(err, ErrNotFound) {
+			return false, err
+		}
+		return true, ctx.Err()
+	})
 }
 
 func (c *checker) obligations(ctx context.Context) error {

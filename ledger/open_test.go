@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
@@ -80,7 +81,7 @@ func rows(t testing.TB, s ledger.Storage) []ledger.Row {
 	t.Helper()
 	var list []ledger.Row
 	err := s.Scan(ctx, []byte("ledger/"), nil, func(key, value []byte) (bool, error) {
-		list = append(list, ledger.Row{Key: append([]byte(nil), key...), Value: append([]byte(nil), value...)})
+		list = append(list, ledger.Row{Key: bytes.Clone(key), Value: append([]byte{}, value...)})
 		return true, nil
 	})
 	if err != nil {
