@@ -95,3 +95,62 @@ func BenchmarkSearch1M(b *testing.B) {
 	}
 	benchSearch(b, 1_000_000)
 }
+
+// BenchmarkBuild is the cost of a row at start, in a builder with two writers; the
+// rows are made up beforehand.
+func BenchmarkBuild(b *testing.B) {
+	const rows, batch = 50_000, 500
+	c := corpus.New(benchSeed, rows)
+	all := make([]index.Row, rows)
+	for i := range all {
+		all[i] = c.Row(i)
+	}
+	for b.Loop() {
+		bl := index.NewBuilder(index.Options{})
+		var wg sync.WaitGroup
+		for w := range 2 {
+			wg.Go(func() {
+				for i := w * batch; i < rows; i += 2 * batch {
+					if err := bl.Add(all[i:min(i+batch, rows)]); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if _, err := bl.Index(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/rows, "ns/row")
+}
+
+// BenchmarkReplace is the cost of one row whose text changed, compaction included.
+func BenchmarkReplace(b *testing.B) {
+	const rows = 50_000
+	c := corpus.New(benchSeed, rows)
+	x := build(b, c)
+	other := corpus.New(benchSeed+1, rows)
+	next := make([]index.Row, 4096)
+	for i := range next {
+		next[i] = other.Row(i)
+	}
+	n := 0
+	for b.Loop() {
+		r := next[n%len(next)]
+		r.Key = c.Row(n % rows).Key
+		n++
+		if err := x.Put(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkUpdate is the cost of new numbers for one row.
+func BenchmarkUpdate(b *testing.B) {
+	x := marketIndex(b)
+	k := marketRows()[7].Key
+	for b.Loop() {
+		x.Update(k, index.Numbers{Trust: .5, LatencyMS: 9})
+	}
+}

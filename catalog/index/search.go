@@ -39,6 +39,7 @@ type candidate struct {
 // scratch is the working memory of one search, used again by the next.
 type scratch struct {
 	view     view
+	last     block    // copy of the last block, if it is not full
 	acc      []uint32 // per row: the sum of what it answers; all zero between searches
 	word     []uint16 // per row: what it answers of the present word; all zero between words
 	touched  []uint32
@@ -96,6 +97,10 @@ func (x *Index) Search(q Query) Result {
 	v := &s.view
 	v.core, v.rows = c, c.rows
 	v.blocks = append(v.blocks[:0], c.blocks...)
+	if v.rows&blockMask != 0 { // writers go on filling the last block, which is read as a whole
+		s.last = *c.blocks[len(c.blocks)-1]
+		v.blocks[len(v.blocks)-1] = &s.last
+	}
 	v.idents, v.products, v.capabilities, v.hubs = c.idents, c.products.list, c.capabilities.list, c.hubs.list
 	s.hubFlags = append(s.hubFlags[:0], c.hubFlags...)
 	f.setHubs(s.hubFlags)
