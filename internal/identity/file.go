@@ -61,7 +61,7 @@ func load(path string) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if public := raw[ed25519.SeedSize:]; len(public) > 0 && !bytes.Equal(public, key.private[ed25519.SeedSize:]) {
+	if public := raw[ed25519.SeedSize:]; len(public) > 0 && !bytes.Equal(public, key.private()[ed25519.SeedSize:]) {
 		return nil, fmt.Errorf("identity: key file %s is damaged: its two halves do not belong together; restore it from a backup", path)
 	}
 	return key, nil
@@ -79,7 +79,7 @@ func save(path string, key *Key) (err error) {
 		return fmt.Errorf("identity: writing the key file: %w", err)
 	}
 	defer os.Remove(f.Name())
-	_, err = f.Write(key.private)
+	_, err = f.Write(key.private())
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("identity: writing the key file: %w", err)
 	}

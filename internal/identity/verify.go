@@ -80,13 +80,20 @@ func Verify(pub PublicKey, msg, sig []byte) error {
 // VerifyBase64 decodes a signature in standard padded base64 and verifies it.
 func VerifyBase64(pub PublicKey, msg []byte, sig string) error {
 	raw, err := base64.StdEncoding.Strict().DecodeString(sig)
-	if err != nil {
+	if err != nil || strings.ContainsAny(sig, lineBreaks) {
 		return fmt.Errorf("%w: its value is not standard padded base64", ErrBadSignature)
 	}
 	return Verify(pub, msg, raw)
 }
 
+// lineBreaks are what encoding/base64 skips even when strict. They would give one
+// value many spellings.
+const lineBreaks = "\r\n"
+
 func decode64(s string) ([]byte, error) {
+	if i := strings.IndexAny(s, lineBreaks); i >= 0 {
+		return nil, base64.CorruptInputError(i)
+	}
 	s = strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(s, "="))
 	return base64.RawStdEncoding.Strict().DecodeString(s)
 }
@@ -94,7 +101,7 @@ func decode64(s string) ([]byte, error) {
 // clip keeps a stranger's text short in an error.
 func clip(s string) string {
 	if len(s) > 60 {
-		return s[:60] + "…"
+		return strings.ToValidUTF8(s[:60], "") + "…"
 	}
 	return s
 }
