@@ -10,6 +10,13 @@ import (
 
 // Plugin is what every plugin is. The hooks below are optional and found by type
 // assertion; their wire names are in Info().Hooks.
+//
+// Every hook call has the plugin's deadline and survives a panic. Hooks of one
+// kind run in configured order, one at a time within a call, but a hook must be
+// safe for concurrent use: calls run side by side, and one that overran its
+// deadline is left running. What a hook gets is a copy or must not be changed.
+// When a hook of a required plugin fails the call is refused (PluginUnavailable);
+// otherwise the failure is logged and counted, and the call goes on.
 type Plugin interface {
 	Info() PluginInfo
 }
@@ -41,7 +48,9 @@ type Verdict struct {
 	Replace  json.RawMessage // not nil: the payload to go on with instead
 }
 
-// PreChecker is on_invoke_pre_check, PostChecker on_invoke_post_check.
+// PreChecker is on_invoke_pre_check, PostChecker on_invoke_post_check. The first
+// block wins. A pre-check sees the ids as the caller named them, before the lookup,
+// and is asked again with the row's own ids if the lookup found another row.
 type PreChecker interface {
 	PreCheck(ctx context.Context, input *Payload, c CallInfo) (Verdict, error)
 }
@@ -86,12 +95,16 @@ type Settled struct {
 }
 
 // ReceiptIssuer is on_invoke_receipt; the object it returns is kept under the
-// plugin's name. It never blocks.
+// plugin's name ("provenance" becomes provenance_receipt, others go under
+// plugin_receipts). It never blocks. It runs just before the capture, because what
+// it returns is stored with it; should the capture fail, SettlementObserver hears
+// of the call as failed.
 type ReceiptIssuer interface {
 	InvokeReceipt(ctx context.Context, output *Payload, s Settled) (json.RawMessage, error)
 }
 
-// SettlementObserver is on_invoke_settled; it runs after the answer is decided.
+// SettlementObserver is on_invoke_settled; it runs after the answer is decided,
+// for every call that had been quoted a price, delivered or not.
 type SettlementObserver interface {
 	InvokeSettled(ctx context.Context, s Settled)
 }

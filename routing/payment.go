@@ -109,9 +109,7 @@ func (x *call) takeHold() *Refusal {
 	if x.ChannelID == "" || x.auth != nil {
 		return nil
 	}
-	ctx, cancel := x.settling()
-	defer cancel()
-	hold, err := x.r.c.Ledger.Hold(ctx, ledger.HoldRequest{
+	hold, err := x.r.c.Ledger.Hold(x.whole, ledger.HoldRequest{
 		ChannelID: x.ChannelID, Secret: x.Secret, Amount: x.quote.Price, ReceiptID: x.nonce,
 	})
 	if err != nil {

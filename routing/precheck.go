@@ -110,11 +110,9 @@ func (x *call) rejected(p *plugin, v Verdict) *Refusal {
 		return asRefusal(err)
 	}
 	receipt := x.signRejection(nonce, category, reason, p.info.Name)
-	ctx, cancel := x.settling()
-	defer cancel()
 	// Losing an unpaid rejection in a crash costs nobody money, so nothing waits for
 	// the disk: a flood of refused prompts must not queue up at its sync.
-	if err := x.r.c.Ledger.Deliver(ctx, ledger.Delivery{Receipt: receipt, Nonce: nonce}, false); err != nil {
+	if err := x.r.c.Ledger.Deliver(x.whole, ledger.Delivery{Receipt: receipt, Nonce: nonce}, false); err != nil {
 		x.r.c.Logger.Warn("a rejection receipt was sent but could not be kept", "nonce", nonce, "error", err)
 	}
 	return refusal.with("rejection_receipt", receipt).with("refund", refundBlocked)

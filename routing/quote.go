@@ -17,9 +17,7 @@ func (x *call) lookUp() *Refusal {
 		return refuse(UnknownPeer, "Peer hub not found: this hub knows no way to %s; call that hub itself, or search here with hub=local", clip(x.SourceHub)).
 			because(catalog.ErrUnknown)
 	}
-	ctx, cancel := context.WithTimeout(x.ctx, x.r.c.RequestTimeout)
-	defer cancel()
-	row, err := x.r.c.Catalog.Lookup(ctx, x.ProductID, x.CapabilityID, x.SourceHub)
+	row, err := x.r.c.Catalog.Lookup(x.whole, x.ProductID, x.CapabilityID, x.SourceHub)
 	if err == nil {
 		x.row = row
 		return x.checkResolved()

@@ -24,8 +24,9 @@ const (
 	// (consumers.md, trap 4).
 	settleMargin = 2 * time.Second
 
-	// settleTimeout bounds capture, release and the other work that must happen
-	// whether or not the caller is still there.
+	// settleTimeout is kept for capture and receipt beyond the time of the request,
+	// and bounds the release of a hold: work that must happen whether or not the
+	// caller is still there.
 	settleTimeout = 10 * time.Second
 )
 
@@ -33,6 +34,7 @@ const (
 type Router struct {
 	c           Config
 	execTimeout time.Duration
+	callTimeout time.Duration // everything that a call may take, hooks included
 
 	plugins      []*plugin // everything that was admitted, failed ones too
 	active       []*plugin
@@ -80,6 +82,10 @@ func New(ctx context.Context, c Config) (*Router, error) {
 	if err := r.loadPlugins(ctx, c); err != nil {
 		r.stats.close()
 		return nil, errors.Join(err, r.stopPlugins(ctx))
+	}
+	r.callTimeout = c.RequestTimeout + settleTimeout
+	for _, p := range r.active {
+		r.callTimeout += p.timeout * time.Duration(len(p.info.Hooks))
 	}
 	r.notifier = newNotifier(r)
 	return r, nil
@@ -150,6 +156,7 @@ type call struct {
 	Call
 	r        *Router
 	ctx      context.Context // keeps the caller's values, not its cancellation
+	whole    context.Context // ctx with the deadline of the whole call, for catalogue and ledger
 	info     CallInfo
 	local    bool
 	scope    string // of the request id; "" without one
@@ -189,6 +196,9 @@ func (r *Router) newCall(ctx context.Context, c Call) *call {
 // run takes the call through the stages. Whatever was taken on the way is given
 // back exactly once unless the call was delivered, also when a stage panics.
 func (x *call) run(caller context.Context) (answer Answer, refusal *Refusal) {
+	whole, cancel := context.WithTimeout(x.ctx, x.r.callTimeout)
+	defer cancel()
+	x.whole = whole
 	delivered := false
 	defer func() {
 		if !delivered {

@@ -19,8 +19,8 @@ const (
 	moneyRefunded   = "refunded"
 )
 
-// settling is the context of work that must happen whether or not the caller is
-// still there.
+// settling is a context of its own for work that must happen even if the time of
+// the call is used up.
 func (x *call) settling() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(x.ctx, settleTimeout)
 }
@@ -69,19 +69,17 @@ func (x *call) settle(output *Payload) (Answer, *Refusal) {
 // request was answered meanwhile by another process on the same ledger: then this
 // one must not be billed as well.
 func (x *call) commit(d ledger.Delivery) (*Answer, *Refusal) {
-	ctx, cancel := x.settling()
-	defer cancel()
 	var err error
 	switch {
 	case x.hold != nil:
-		if err = x.r.c.Ledger.Capture(ctx, x.hold, d); err == nil {
+		if err = x.r.c.Ledger.Capture(x.whole, x.hold, d); err == nil {
 			x.hold = nil
 		}
 	default:
 		// What cost nothing may be lost in a crash, unless it was promised to a
 		// request id or paid for in another way.
 		durable := d.RequestID != "" || x.auth != nil
-		if err = x.r.c.Ledger.Deliver(ctx, d, durable); err != nil && !durable {
+		if err = x.r.c.Ledger.Deliver(x.whole, d, durable); err != nil && !durable {
 			x.r.c.Logger.Warn("the receipt of a free call was sent but could not be kept", "nonce", d.Nonce, "error", err)
 			err = nil
 		}
@@ -90,7 +88,7 @@ func (x *call) commit(d ledger.Delivery) (*Answer, *Refusal) {
 	case err == nil:
 		return nil, nil
 	case errors.Is(err, ledger.ErrAnswered):
-		body, found, again := x.r.c.Ledger.Answered(ctx, d.RequestID, d.Request)
+		body, found, again := x.r.c.Ledger.Answered(x.whole, d.RequestID, d.Request)
 		if again == nil && found {
 			x.undo()
 			return &Answer{Body: body, Replayed: true}, nil
