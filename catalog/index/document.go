@@ -19,12 +19,21 @@ type document struct {
 	opaque bool
 }
 
-// mention is one occurrence of a term in a field of a row.
-type mention struct {
-	term      uint32
-	field     field
-	synthetic bool
+// mention is one occurrence of a term in a field of a row, packed so that sorting is
+// cheap: the term, then the field, then whether it is synthetic.
+type mention uint64
+
+func mentionOf(term uint32, f field, synthetic bool) mention {
+	m := mention(term)<<8 | mention(f)<<1
+	if synthetic {
+		m |= 1
+	}
+	return m
 }
+
+func (m mention) term() uint32    { return uint32(m >> 8) }
+func (m mention) field() field    { return field(m >> 1 & 0x7f) }
+func (m mention) synthetic() bool { return m&1 != 0 }
 
 // reader turns rows into documents. It is not safe for concurrent use.
 type reader struct {
@@ -83,24 +92,24 @@ func (r *reader) readField(f field, s string, to resolver, lex *lexicon) int {
 		var m mention
 		switch t.kind {
 		case joinToken:
-			m = mention{to.term(termOf(t.text)), f, true}
+			m = mentionOf(to.term(termOf(t.text)), f, true)
 		case cutToken:
 			r.doc.opaque = true
 			fallthrough
 		default:
-			m = mention{to.word(t.text), f, false}
+			m = mentionOf(to.word(t.text), f, false)
 		}
 		r.mentions = append(r.mentions, m)
 		if t.kind == wordToken || t.kind == wholeToken || t.kind == cutToken || t.kind == pairToken {
 			count++
 		}
 		if t.kind == wordToken || t.kind == partToken {
-			r.run = append(r.run, m.term)
+			r.run = append(r.run, m.term())
 		}
 	}
 	for i := range r.run {
 		if p, n := lex.phraseAt(r.run[i:]); n > 0 {
-			r.mentions = append(r.mentions, mention{p.as, f, true})
+			r.mentions = append(r.mentions, mentionOf(p.as, f, true))
 		}
 	}
 	return max(count, 1)
@@ -108,27 +117,22 @@ func (r *reader) readField(f field, s string, to resolver, lex *lexicon) int {
 
 // merge makes one posting of all mentions of a term.
 func (r *reader) merge(weights *[fields]uint32) {
-	slices.SortFunc(r.mentions, func(a, b mention) int {
-		if a.term != b.term {
-			return int(int64(a.term) - int64(b.term))
-		}
-		return int(a.field) - int(b.field)
-	})
+	slices.Sort(r.mentions)
 	for i := 0; i < len(r.mentions); {
 		if len(r.doc.posts) == MaxRowTerms {
 			r.doc.opaque = true
 			return
 		}
-		p := posting{term: r.mentions[i].term, synthetic: true}
+		p := posting{term: r.mentions[i].term(), synthetic: true}
 		again, last := uint32(0), fields
-		for ; i < len(r.mentions) && r.mentions[i].term == p.term; i++ {
+		for ; i < len(r.mentions) && r.mentions[i].term() == p.term; i++ {
 			m := r.mentions[i]
-			p.synthetic = p.synthetic && (m.synthetic || m.field == fieldProductName)
-			p.weight = max(p.weight, weights[m.field])
-			if last != fields && last != m.field && again < againMost*weightAgain255 {
+			p.synthetic = p.synthetic && (m.synthetic() || m.field() == fieldProductName)
+			p.weight = max(p.weight, weights[m.field()])
+			if last != fields && last != m.field() && again < againMost*weightAgain255 {
 				again += weightAgain255
 			}
-			last = m.field
+			last = m.field()
 		}
 		p.weight = min(p.weight+again, 255)
 		r.doc.posts = append(r.doc.posts, p)

@@ -45,20 +45,32 @@ const (
 	digit
 	mark // belongs to the letter before it
 	han  // a letter of a script written without spaces
+	wide // no class of a rune, but said of a run: not all of it is ASCII
 )
 
-func classOf(r rune) class {
-	if r < utf8.RuneSelf {
+// asciiClass is the class of the first characters, which nearly all text consists of.
+var asciiClass = func() (t [utf8.RuneSelf]class) {
+	for c := range t {
 		switch {
-		case 'a' <= r && r <= 'z':
-			return lower
-		case 'A' <= r && r <= 'Z':
-			return upper
-		case '0' <= r && r <= '9':
-			return digit
+		case 'a' <= c && c <= 'z':
+			t[c] = lower
+		case 'A' <= c && c <= 'Z':
+			t[c] = upper
+		case '0' <= c && c <= '9':
+			t[c] = digit
 		}
-		return separator
 	}
+	return t
+}()
+
+func classOf(r rune) class {
+	if uint32(r) < utf8.RuneSelf {
+		return asciiClass[r]
+	}
+	return wideClass(r)
+}
+
+func wideClass(r rune) class {
 	switch {
 	case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Thai, unicode.Lao, unicode.Khmer):
 		if unicode.IsMark(r) {
@@ -92,6 +104,10 @@ func (t *tokenizer) cut(text string) []token {
 			continue
 		}
 		start, glued := i, c == han
+		seen := uint(1) << c
+		if size > 1 {
+			seen |= 1 << wide
+		}
 		for i += size; i < len(text); i += size {
 			r, size = rune(text[i]), 1
 			if r >= utf8.RuneSelf {
@@ -100,12 +116,19 @@ func (t *tokenizer) cut(text string) []token {
 			if c = classOf(r); c == separator || c != mark && (c == han) != glued {
 				break
 			}
+			if seen |= 1 << c; size > 1 {
+				seen |= 1 << wide
+			}
 		}
 		if glued {
 			t.pairs(text[start:i])
 			continue
 		}
-		t.run(text[start:i])
+		if plain := seen == 1<<lower || seen == 1<<digit; plain && i-start <= MaxTokenBytes {
+			t.out = append(t.out, token{text[start:i], wordToken}) // most words by far
+		} else {
+			t.run(text[start:i])
+		}
 		if i < len(text) && (text[i] == '-' || text[i] == '_' || text[i] == '/') {
 			t.join(text[start:i], text[i+1:])
 		}
