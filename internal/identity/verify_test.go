@@ -2,9 +2,11 @@ package identity
 
 import (
 	"crypto/ed25519"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,13 +59,32 @@ func TestSmallOrderForgery(t *testing.T) {
 	}
 }
 
-// TestSmallOrderR: R of small order and S chosen so that the equation holds needs
-// the private key; it is refused all the same.
+// TestSmallOrderR: the owner of a key can sign with R the identity, and the
+// standard library accepts that; other verifiers do not, so neither do we.
 func TestSmallOrderR(t *testing.T) {
-	k := testKey(t)
+	k, msg := testKey(t), []byte("m")
+	pub := k.Public()
+	hash := sha512.Sum512(unhex(t, testSeed))
+	a, err := new(edwards25519.Scalar).SetBytesWithClamping(hash[:32])
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := unhex(t, smallOrderKeys[0])
+	challenge := sha512.Sum512(slices.Concat(r, pub[:], msg))
+	h, err := new(edwards25519.Scalar).SetUniformBytes(challenge[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig := append(r, new(edwards25519.Scalar).Multiply(h, a).Bytes()...)
+	if !ed25519.Verify(pub[:], msg, sig) {
+		t.Fatal("the standard library refuses it: the case is not the one meant")
+	}
+	if err := Verify(pub, msg, sig); !errors.Is(err, ErrBadSignature) {
+		t.Errorf("R of order 1: %v", err)
+	}
 	for _, r := range smallOrderKeys {
 		sig := append(unhex(t, r), make([]byte, 32)...)
-		if err := Verify(k.Public(), []byte("m"), sig); !errors.Is(err, ErrBadSignature) {
+		if err := Verify(pub, msg, sig); !errors.Is(err, ErrBadSignature) {
 			t.Errorf("R = %s: %v", r, err)
 		}
 	}
