@@ -15,7 +15,7 @@ import (
 
 var (
 	update = flag.Bool("update", false, "rewrite MEASURED.md")
-	misses = flag.String("misses", "", "print the wrong answers of this half: train or held-out")
+	misses = flag.String("misses", "", "print the wrong answers of this part: train, held-out or fresh")
 )
 
 // example is one line of testdata/corpus.jsonl.
@@ -24,11 +24,24 @@ type example struct {
 	Label    string `json:"label"` // a category, or benign
 	Side     string `json:"side"`  // in, out
 	Disguise string `json:"disguise"`
+	Fresh    bool   `json:"fresh"`
+	Tuned    bool   `json:"tuned"`
 }
 
-// heldOut is the fixed rule of the split: the parity of the text's SHA-256. The
-// rules were tuned on the even half alone.
-func (e example) heldOut() bool { return sha256.Sum256([]byte(e.Text))[0]&1 == 1 }
+// part is the fixed rule of the split: fresh examples were written after the
+// rules and never looked at again; of the others, those whose SHA-256 begins with
+// an odd byte are held out, and the rules were tuned on the rest alone.
+func (e example) part() string {
+	switch {
+	case e.Fresh:
+		return "fresh"
+	case e.Tuned: // once fresh, then learned from
+		return "train"
+	case sha256.Sum256([]byte(e.Text))[0]&1 == 1:
+		return "held-out"
+	}
+	return "train"
+}
 
 func readCorpus(t testing.TB) []example {
 	t.Helper()
@@ -94,14 +107,11 @@ func TestCorpus(t *testing.T) {
 		t.Fatalf("corpus has %d examples", len(corpus))
 	}
 	plain, withMedical := testRules(t, false), testRules(t, true)
-	halves := map[string]map[string]*score{"train": {}, "held-out": {}}
+	halves := map[string]map[string]*score{"train": {}, "held-out": {}, "fresh": {}}
 	disguised := score{}
 	benign := map[string][2]int{} // blocked, all
 	for _, e := range corpus {
-		half := "train"
-		if e.heldOut() {
-			half = "held-out"
-		}
+		half := e.part()
 		r := plain
 		if e.Label == Medical {
 			r = withMedical
@@ -144,7 +154,7 @@ func TestCorpus(t *testing.T) {
 	}
 	table := report(halves, disguised, benign, len(corpus))
 	t.Log("\n" + table)
-	for half, floor := range map[string]score100{"train": {98, 98}, "held-out": {95, 93}} {
+	for half, floor := range map[string]score100{"train": {98, 98}, "held-out": {95, 93}, "fresh": {95, 90}} {
 		var all score
 		for c, s := range halves[half] {
 			all.tp, all.fp, all.fn = all.tp+s.tp, all.fp+s.fp, all.fn+s.fn
@@ -175,14 +185,20 @@ func TestCorpus(t *testing.T) {
 
 type score100 struct{ precision, recall float64 }
 
+// parts of the corpus, in the order of the report.
+var parts = []string{"train", "held-out", "fresh"}
+
 func report(halves map[string]map[string]*score, disguised score, benign map[string][2]int, n int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# What the safety gate reaches\n\nMeasured on the %d examples of `testdata/corpus.jsonl`, written by hand for this project, by the hand that wrote the rules: it flatters them.\n"+
-		"An example is held out if the first byte of its SHA-256 is odd; the rules were tuned on the other half only.\n"+
+		"Fresh examples were written after the rules and never used to change them; of the others, an example is held out if\n"+
+		"the first byte of its SHA-256 is odd, and the rules were tuned on the rest only. An earlier fresh batch of 42 attacks\n"+
+		"and 40 harmless texts gave 100 %% precision and 61.9 %% recall at first sight; the rules then learned from it and it counts\n"+
+		"as train. For attacks in words nobody thought of, expect that figure rather than the ones below.\n"+
 		"These are figures about this corpus. Traffic differs from it, and an attacker who has read the rules differs most.\n"+
 		"Regenerate: `go test ./plugins/safety -run TestCorpus -update`. The same test holds the floors.\n\n"+
-		"| Half | Category | Examples | Precision | Recall |\n|---|---|---|---|---|\n", n)
-	for _, half := range []string{"train", "held-out"} {
+		"| Part | Category | Examples | Precision | Recall |\n|---|---|---|---|---|\n", n)
+	for _, half := range parts {
 		var all score
 		for _, c := range []string{Injection, PII, Medical, Children, Illegal, Harassment} {
 			s := halves[half][c]
@@ -194,8 +210,8 @@ func report(halves map[string]map[string]*score, disguised score, benign map[str
 		}
 		fmt.Fprintf(&b, "| %s | all | %d | %.1f %% | %.1f %% |\n", half, all.tp+all.fn, 100*all.precision(), 100*all.recall())
 	}
-	fmt.Fprintf(&b, "\nBenign texts, most of them chosen to look like attacks, that were blocked: %d of %d (train), %d of %d (held out).\n",
-		benign["train"][0], benign["train"][1], benign["held-out"][0], benign["held-out"][1])
+	fmt.Fprintf(&b, "\nBenign texts, most of them chosen to look like attacks, that were blocked: %d of %d (train), %d of %d (held out), %d of %d (fresh).\n",
+		benign["train"][0], benign["train"][1], benign["held-out"][0], benign["held-out"][1], benign["fresh"][0], benign["fresh"][1])
 	fmt.Fprintf(&b, "Disguised attacks (zero-width, look-alike, full-width, spaced, accented, digits for letters, tags, base64, hex) found: %d of %d.\n",
 		disguised.tp, disguised.tp+disguised.fn)
 	return b.String()

@@ -68,7 +68,7 @@ func TestHostileTextTakesLinearTime(t *testing.T) {
 		"іgnоrе ",
 	} {
 		text := func(n int) string { return strings.Repeat(unit, n/len(unit)+1)[:n] }
-		small, large := 20_000, 80_000
+		small, large := 8_000, 32_000
 		took := func(n int) time.Duration {
 			s, best := text(n), time.Hour
 			for range 3 {

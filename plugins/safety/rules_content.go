@@ -1,10 +1,10 @@
 package safety
 
 const (
-	minors = `(?:child|children|child s|kids?|minors?|toddlers?|infants?|pre.?teens?|underage\w*|schoolgirls?|schoolboys?|little (?:girls?|boys?)|young (?:girls?|boys?)|(?:[1-9]|1[0-7]) ?(?:yo|y/o|year.?olds?|years? old))\b`
+	minors = `(?:child|children|child s|kids?|minors?|toddlers?|infants?|pre.?teens?|underage\w*|schoolgirls?|schoolboys?|little (?:girls?|boys?)|young (?:girls?|boys?)|(?:[1-9]|1[0-7]|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen) ?(?:yo|y/o|year.?olds?|years? old))\b`
 	// graphic words make the combination with minors forbidden in any request;
 	// sexual words may also belong to protection, medicine or law.
-	graphic = `\b(?:porn\w*|nudes?|naked|nudity|erotic\w*|hentai|lewd|nsfw|sexy|sexuali[sz]\w*|sexually explicit|strip\w*|fetish\w*|masturbat\w*)\b`
+	graphic = `\b(?:porn\w*|smut\w*|nudes?|naked|nudity|erotic\w*|hentai|lewd|nsfw|sexy|sexuali[sz]\w*|sexually explicit|strip\w*|fetish\w*|masturbat\w*)\b`
 	sexual  = `\b(?:sex|sexual\w*|intercourse|molest\w*|undress\w*|seduc\w+|raped?|raping|groom|grooming|make out with|touch (?:his|her|their) (?:private|genital)\w*)\b`
 	makes   = `\b(?:write|generate|create|draw|make|give|show|send|find|share|produce|depict|want|need|looking for|download|watch|sell|buy|trade|render|where can i|story|picture|image|video|role.?play|imagine|describe)\b`
 
@@ -18,7 +18,7 @@ const (
 var childrenRules = []ruleText{
 	{
 		name:   "sexualised minors",
-		words:  "porn porno pornography nude nudes naked nudity erotic erotica hentai lewd nsfw sexy sexualised sexualized sexually strip stripping fetish masturbating",
+		words:  "porn porno pornography smut smutty nude nudes naked nudity erotic erotica hentai lewd nsfw sexy sexualised sexualized sexually strip stripping fetish masturbating",
 		re:     makes + `.{0,90}` + minors + `.{0,60}` + graphic + `|` + makes + `.{0,90}` + graphic + `.{0,60}\b` + minors + `|\b` + minors + `.{0,40}` + graphic + `.{0,40}\b(?:pics?|photos?|images?|videos?|story|stories|content|scene|drawing)`,
 		unless: `prevent|report(?:ed|ing)?\b|detect|block|filter|moderat|\blaws?\b|combat|mole.?rat|naked eye|strip (?:of|mall|the)|comic|sentenced|arrest|convict|police|zebra|stripe|striped|painting|museum|cherub`,
 	}, {
@@ -28,14 +28,14 @@ var childrenRules = []ruleText{
 		unless: protective + `|sex of|same.?sex|\bdogs?\b|wedding`,
 	}, {
 		name:   "child abuse material",
-		words:  "porn porno pornography pornographic erotica csam jailbait lolicon shotacon loli pedo pedophile pedophilia nude nudes kiddie preteen",
-		re:     `\bchild(?:ren)? (?:porn\w*|erotica)|\bkiddie porn|\bcsam\b|\bjailbait\b|\blolicon\b|\bshotacon\b|\bloli (?:porn|hentai|nude)|\bpedo(?:phil\w+)? (?:content|material|videos?|pics?|photos?|porn|ring|site|forum)|\bpre.?teen (?:porn|nudes?|sex)`,
+		words:  "porn porno pornography pornographic erotica csam jailbait lolicon shotacon loli pedo pedophile pedophilia nude nudes kiddie preteen abuse",
+		re:     `\bchild(?:ren)? (?:porn\w*|erotica)|\bkiddie porn|\bcsam\b|\bjailbait\b|\blolicon\b|\bshotacon\b|\bloli (?:porn|hentai|nude)|\bpedo(?:phil\w+)? (?:content|material|videos?|pics?|photos?|porn|ring|site|forum)|\bpre.?teen (?:porn|nudes?|sex)|\bchild (?:sex(?:ual)? )?abuse (?:videos?|images?|pics?|pictures?|content|footage)`,
 		unless: `prevent|report|detect|block|filter|moderat|\blaws?\b|combat|sentenced|arrest|convict|charged|police|investigat|hotline|scan\w* for|hash (?:list|match)|illegal|\bban\b|banned`,
 	}, {
 		name:   "grooming",
-		words:  "meet befriend groom grooming lure luring entice trick convince persuade approach contact gain",
+		words:  "meet befriend groom grooming lure luring entice trick convince persuade approach contact gain get",
 		also:   "child children kid kids minor minors toddler toddlers infant infants preteen preteens pre underage under schoolgirl schoolboy little young year years yo 8yo 9yo 10yo 11yo 12yo 13yo 14yo 15yo 16yo 17yo",
-		re:     `\b(?:meet|befriend|groom|lure|luring|entice|trick|convince|persuade|approach|gain the trust of|contact|get)(?: \w+){0,6} ` + minors + `(?:\W+\w+){0,14}? (?:alone|in secret|secretly|keep (?:it )?(?:a )?secret|without (?:their|her|his|the|any) (?:parents?|mom|mother|family|knowing|guardian)|(?:send|sending) (?:me )?(?:photos?|pics?|pictures|selfies)|my (?:house|car|place|van|apartment)|not tell)`,
+		re:     `\b(?:meet|befriend|groom|lure|luring|entice|trick|convince|persuade|approach|gain the trust of|contact|get)(?: \w+){0,6} ` + minors + `(?:\W+\w+){0,14}? (?:alone|in secret|secretly|keep (?:it )?(?:a )?secret|without (?:their|her|his|the|any) (?:parents?|mom|mother|family|knowing|guardian)|(?:send|sending) (?:me )?(?:nudes?|photos?|pics?|pictures|selfies)|my (?:house|car|place|van|apartment)|not tell)`,
 		unless: `prevent|protect|warn|report|detect|signs of|safeguard|predators? (?:may|often|use)|how parents|stop`,
 	}, {
 		name:   "personal data of children",
@@ -54,7 +54,7 @@ var childrenRules = []ruleText{
 const (
 	explosiveThing = `(?:pipe.?bombs?|bombs?|explosives?|explosive devices?|ied|molotov\w*|grenades?|nail.?bombs?|detonators?|napalm|anfo|tatp|nerve (?:gas|agents?)|sarin|vx gas|mustard gas|ricin|anthrax|chemical weapons?|bio.?weapons?|biological weapons?|dirty bomb|ghost guns?|untraceable (?:guns?|firearms?)|land ?mines?|poison gas|gunpowder bomb|c4 charge)\b`
 	hardDrug       = `(?:meth|methamphetamines?|crystal meth|amphetamines?|mdma|ecstasy pills?|ecstasy|fentanyl|heroin|lsd|crack cocaine|cocaine|ghb|pcp|mephedrone)\b`
-	malwareThing   = `(?:ransomware|malware|key.?loggers?|trojans?(?: horse)?|botnets?|rootkits?|computer (?:virus(?:es)?|worms?)|spyware|infostealers?|credential stealers?|stalkerware|phishing (?:e.?mails?|pages?|sites?|kits?|campaigns?|messages?|websites?|sms)|ddos (?:tool|attack|script|bot)s?|password stealers?|crypto.?lockers?|zero.?day exploits?|remote access trojan)`
+	malwareThing   = `(?:ransomware|malware|key.?loggers?|trojans?(?: horse)?|botnets?|rootkits?|computer (?:virus(?:es)?|worms?)|spyware|infostealers?|credential stealers?|stalkerware|phishing (?:e.?mails?|pages?|sites?|kits?|campaigns?|messages?|websites?|sms)|ddos (?:tool|attack|script|bot)s?|password stealers?|crypto.?lockers?|zero.?day exploits?|remote access trojans?|(?:usb|network|email|self.?replicating) worms?|worms? that (?:spreads?|infects?|copies))`
 	someoneElse    = `(?:someone(?: else)?(?: s)?|somebody(?: else)?(?: s)?|neighbo.?rs?(?: s)?|(?:ex.?)?girlfriend(?: s)?|(?:ex.?)?boyfriend(?: s)?|wife(?: s)?|husband(?: s)?|my ex(?: s)?|ex s|their|his|her|victim(?: s)?|people(?: s)?|other people(?: s)?|another person(?: s)?|coworker(?: s)?|boss(?: s)?|strangers?(?: s)?|anyone(?: s)?|a bank|the bank)`
 	account        = `(?:accounts?|passwords?|e.?mails?|wi.?fi|phones?|computer|laptop|network|instagram|facebook|whatsapp|snapchat|gmail|icloud|messages|webcam|camera|bank account|servers?|twitter|system)`
 	person         = `(?:my|someone|somebody|a person|people|him|her|them|another person|the president|a (?:man|woman|cop|politician|judge|neighbor)|an? (?:old|young) (?:man|woman))\b`
@@ -69,26 +69,26 @@ var illegalRules = []ruleText{
 	}, {
 		name:   "making or dealing hard drugs",
 		words:  "meth methamphetamine crystal amphetamine mdma ecstasy fentanyl heroin lsd crack cocaine ghb pcp mephedrone",
-		re:     `\b(?:synthesi[sz]\w+|synthesis of|cook\w*|mak(?:e|ing)|manufactur\w+|produc(?:e|ing)|extract\w*|brew\w*|grow|recipe for)(?: \w+){0,4}? ` + hardDrug + `|\b(?:buy|sell|selling|buying|order|ship|smuggl\w+|traffic\w*|deal|dealing)(?: \w+){0,5}? ` + hardDrug,
+		re:     `\b(?:synthesi[sz]\w+|synthesis of|cook\w*|mak(?:e|ing)|manufactur\w+|produc(?:e|ing)|extract\w*|brew\w*|grow|recipe for)(?: \w+){0,4}? ` + hardDrug + `|\b(?:turn|turning|convert|converting|cook) (?:\w+ )?(?:cocaine|coke) (?:in)?to crack|\b(?:buy|sell|selling|buying|order|ship|smuggl\w+|traffic\w*|deal|dealing)(?: \w+){0,5}? ` + hardDrug,
 		unless: reporting + `|pharmacolog|\blaws?\b|dea\b|seized|cartel|metabol|receptor|study|effects`,
 	}, {
 		name:   "malware",
-		words:  "ransomware malware keylogger key trojan trojans botnet rootkit computer spyware infostealer credential stalkerware phishing ddos password cryptolocker zero remote",
+		words:  "ransomware malware keylogger key trojan trojans botnet rootkit computer spyware infostealer credential stalkerware phishing ddos password cryptolocker zero remote worm worms usb network self",
 		also:   "write create creating build building make making develop developing code coding generate give deploy deploying program need want design spread spreading distribute distributing craft launch",
 		re:     `\b(?:write|creat(?:e|ing)|build\w*|mak(?:e|ing)|develop\w*|code|coding|generate|give me|deploy\w*|program|need|want|design|spread\w*|distribut\w+|craft|launch)(?: [\w-]+){0,6}? ` + malwareThing + `\b`,
 		unless: reporting + `|analy[sz]|report on|policy|respon[sd]|scanner|filter|classif|remov|simulat|blog|essay|presentation|quiz|training|slides|signature|rule|sandbox|\bcve\b|checklist|poster|template for (?:staff|employee)`,
 	}, {
 		name:     "breaking into accounts or systems",
-		words:    "hack hacking hacked crack cracking break breaking steal stealing bypass intercept spy",
+		words:    "hack hacking hacked crack cracking break breaking steal stealing bypass intercept spy get getting log logging sneak look snoop unlock",
 		also:     "account accounts password passwords email emails mail mails e wifi wi phone phones computer laptop network instagram facebook whatsapp snapchat gmail icloud messages message webcam camera bank server servers twitter system",
-		re:       `\b(?:hack|hacking|break|breaking|crack|cracking)(?: in)?to(?: \w+){0,4}? ` + account + `\b|\b(?:hack|hacking|crack|cracking|steal|stealing|bypass|intercept|spy on|break in(?:to)?)(?: \w+){0,2}? ` + someoneElse + `(?: \w+){0,4}? ` + account + `\b|` + howTo + `(?: \w+){0,3}? (?:hack|crack)(?: \w+){0,4}? ` + account + `\b`,
+		re:       `\b(?:hack|hacking|break|breaking|crack|cracking)(?: in)?to(?: \w+){0,4}? ` + account + `\b|\b(?:hack|hacking|crack|cracking|steal|stealing|bypass|intercept|spy on|break in(?:to)?)(?: \w+){0,2}? ` + someoneElse + `(?: \w+){0,4}? ` + account + `\b|\b(?:get|getting|log|logging|sneak|look|snoop|unlock)(?: in)?(?:to)? (?:my )?` + someoneElse + `(?: \w+){0,3}? ` + account + `\b.{0,40}without (?:\w+ ){0,3}?(?:know\w*|noticing|consent|permission|finding out)|` + howTo + `(?: \w+){0,3}? (?:hack|crack)(?: \w+){0,4}? ` + account + `\b`,
 		unless:   `prevent|protect|pen.?test|authori[sz]ed|\bctf\b|was hacked|got hacked|been hacked|hackathon|growth.?hack|life.?hack|hacker news|stop (?:people|someone|hackers)|if (?:someone|somebody)|secure|news|article|attackers? (?:can|could|may|might)|movie|novel|password (?:cracking )?(?:resistance|strength)|recover my|my own|break into smaller|breaking into|crack the screen|cracked screen`,
 		notAfter: `someone|somebody|hackers?|attackers?|they|who`,
 	}, {
 		name:   "fraud, theft and counterfeiting",
 		words:  "steal stealing clone skim forge forging counterfeit counterfeiting fake launder laundering stolen carding identity",
-		also:   "credit debit card cards identity identities passport passports license licence licenses licences money bank banknotes notes note currency checks cheques dollars bills cash funds prescription prescriptions car cars packages certificate certificates medical signature signatures diploma diplomas id ids account accounts cvv cvvs driver drivers",
-		re:     howTo + `(?: \w+){0,4}? (?:steal|stealing|clone|skim|forge|forging|counterfeit\w*|fake|launder\w*|cash out|print)(?: [\w'-]+){0,5}? (?:credit cards?|debit cards?|identit(?:y|ies)|passports?|driver.?s? licen[cs]es?|money|bank ?notes?|currency|checks|cheques|dollars|bills|cash|funds|prescriptions?|cars?|packages|medical certificates?|signatures?|diplomas?|ids?)\b|\b(?:buy|sell|selling|get|need|where)(?: \w+){0,5}? (?:stolen|cloned|counterfeit|fake|hacked) (?:credit )?(?:cards?|card numbers?|identit\w+|accounts?|passports?|money|bills|bank ?notes?|ids?|currency|cvvs?)\b|\b(?:mak(?:e|ing)|print\w*|creat\w+) (?:\w+ ){0,2}?counterfeit (?:money|bills|bank ?notes?|currency|passports?)`,
+		also:   "credit debit card cards identity identities passport passports license licence licenses licences money bank banknotes notes note currency checks cheques dollars bills cash funds prescription prescriptions car cars packages certificate certificates medical signature signatures diploma diplomas id ids account accounts cvv cvvs driver drivers euro euros diploma",
+		re:     howTo + `(?: \w+){0,4}? (?:steal|stealing|clone|skim|forge|forging|counterfeit\w*|fake|launder\w*|cash out|print)(?: [\w'-]+){0,5}? (?:credit cards?|debit cards?|identit(?:y|ies)|passports?|driver.?s? licen[cs]es?|money|bank ?notes?|currency|checks|cheques|dollars|bills|cash|funds|prescriptions?|cars?|packages|medical certificates?|signatures?|diplomas?|ids?)\b|\b(?:buy|sell|selling|get|need|where)(?: \w+){0,5}? (?:stolen|cloned|counterfeit|fake|hacked) (?:credit )?(?:cards?|card numbers?|identit\w+|accounts?|passports?|money|bills|bank ?notes?|ids?|currency|cvvs?|euros?|dollars|prescriptions?)\b|\b(?:forge|counterfeit|fake) (?:\w+ ){0,3}?(?:prescriptions?|passports?|diplomas?|bank ?notes?|medical certificates?)\b|\b(?:mak(?:e|ing)|print\w*|creat\w+) (?:\w+ ){0,2}?counterfeit (?:money|bills|bank ?notes?|currency|passports?)`,
 		unless: reporting + `|how to (?:spot|tell|recognise|recognize|identify|avoid)|spot (?:a )?(?:fake|counterfeit)|recogni[sz]e|avoid|what is|explain (?:what|the term)|board ?game|monopoly|test data|unit tests?|\bmock|faker|placeholder|digital signature|electronic signature|card game|identity theft protection`,
 	}, {
 		name:     "violence against a person",
@@ -125,13 +125,13 @@ var harassmentRules = []ruleText{
 		name:   "threat",
 		words:  "kill hurt rape beat stab murder burn regret throat bones strangle slit break destroy suffer bleed disappear live sleep pay back",
 		also:   "you your",
-		re:     `\bi (?:will|am going to|m going to|ll|m gonna|am gonna|swear i will) (?:\w+ )?(?:kill|hurt|rape|beat|stab|murder|burn|destroy|strangle|slit|break) (?:you|your (?:family|face|house|bones|legs|throat|kids|children|wife))\b|\bi know where you (?:live|sleep)|\byou (?:will|ll) (?:regret|pay for) .{0,20}(?:blood|life)|\bi (?:will|ll) make you (?:suffer|bleed|disappear)|\bwatch your back`,
+		re:     `\bi (?:will|am going to|m going to|ll|m gonna|am gonna|swear i will) (?:\w+ )?(?:find you and )?(?:kill|hurt|rape|beat|stab|murder|burn|destroy|strangle|slit|break) (?:you|your (?:family|face|house|bones|legs|throat|kids|children|wife))\b|\bi know where you (?:live|sleep)|\byou (?:will|ll) (?:regret|pay for) .{0,20}(?:blood|life)|\bi (?:will|ll) make you (?:suffer|bleed|disappear)|\bwatch your back`,
 		unless: `kill you (?:in|at) (?:chess|monopoly|mario)|novel|chapter|said the|hunger will|lyrics|screenplay`,
 	}, {
 		name:   "abuse",
-		words:  "worthless pathetic disgusting stupid piece waste shit garbage fucking dumb idiot moron bitch cunt whore retard retarded scum trash loser losers subhuman ugly filthy useless pig",
+		words:  "worthless pathetic disgusting stupid piece waste shit garbage fucking dumb idiot moron bitch cunt whore retard retarded scum trash loser losers subhuman ugly filthy useless pig like",
 		also:   "you",
-		re:     `\byou (?:are|re) (?:such |nothing but |just )?(?:an? |a complete |an absolute |a total )?(?:\w+ )?(?:worthless|pathetic|disgusting|useless|fucking|stupid|ugly|dumb|filthy|retarded)(?: \w+)? (?:piece|excuse|waste|human|idiot|trash|losers?|moron|pig|cow|bitch|scum|animal|freak|imbecile|garbage|little \w+|person)\b|\byou (?:\w+ )?(?:worthless|fucking|stupid|dumb|ugly|pathetic|disgusting|filthy|useless) (?:piece of \w+|\w*bitch|idiots?|morons?|cunt|whore|retards?|loser|pig|scum|trash)|\bpiece of (?:shit|garbage|trash) like you|\bwaste of (?:oxygen|space|air|skin)\b.{0,30}\byou|\byou.{0,30}\bwaste of (?:oxygen|space|air|skin)\b|\byou (?:are|re) subhuman`,
+		re:     `\byou (?:are|re) (?:such |nothing but |just )?(?:an? |a complete |an absolute |a total )?(?:\w+ )?(?:worthless|pathetic|disgusting|useless|fucking|stupid|ugly|dumb|filthy|retarded)(?: \w+)? (?:piece|excuse|waste|human|idiot|trash|losers?|moron|pig|cow|bitch|scum|animal|freak|imbecile|garbage|little \w+|person)\b|\byou (?:\w+ )?(?:worthless|fucking|stupid|dumb|ugly|pathetic|disgusting|filthy|useless) (?:piece of \w+|\w*bitch|idiots?|morons?|cunt|whore|retards?|loser|pig|scum|trash)|\bpiece of (?:shit|garbage|trash) like you|\bwaste of (?:oxygen|space|air|skin)\b.{0,30}\byou|\byou.{0,30}\bwaste of (?:oxygen|space|air|skin)\b|\byou (?:are|re) subhuman|\b(?:people|someone|anyone|scum|trash) like you (?:should|must|deserves?|ought)(?: to)?(?: all)?(?: be)? (?:die|dead|death|exterminated|shot|killed|gassed)|\byou filthy \w+`,
 		unless: `bully|bullied|harass(?:ed|ment) (?:policy|training|report)|quote|example of|classif|moderation`,
 	}, {
 		name:   "hatred of a group",

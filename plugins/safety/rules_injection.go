@@ -5,9 +5,9 @@ const spacedOut = "spaced-out override"
 // Parts of the English override rules: an order to drop, filler, what marks the
 // instructions as the model's own, and the instructions.
 const (
-	dropVerb  = `(?:ignore|ignoring|disregard|disregarding|forget|forgetting|bypass|bypassing|discard|neglect|abandon|unlearn|circumvent|stop (?:following|obeying)|(?:do not|don.?t|no longer) (?:follow|obey|listen to)|pay no attention to|throw out|throw away|set aside)`
+	dropVerb  = `(?:ignore|ignoring|disregard|disregarding|forget|forgetting|bypass|bypassing|discard|neglect|abandon|unlearn|circumvent|scrap|ditch|stop (?:following|obeying)|(?:do not|don.?t|no longer) (?:follow|obey|listen to)|pay no attention to|throw out|throw away|set aside)`
 	filler    = `(?:please|kindly|now|just|also|instead|the|my|our|this|that|those|of|and|or|both|set|whole|entire|list|other)`
-	ownMark   = `(?:all|any|every|everything|each|your|these|previous|previously|prior|preceding|above|earlier|former|foregoing|initial|original|existing|current|past|old|given|system|safety|developer|hidden|core|built.?in|pre.?programmed|ethical|content)`
+	ownMark   = `(?:all|aii|any|every|everything|each|your|ur|these|previous|previously|prior|preceding|above|earlier|former|foregoing|initial|original|existing|current|past|old|given|system|safety|developer|hidden|core|built.?in|pre.?programmed|ethical|content)`
 	orderNoun = `(?:instruct\w*|prompts?|rules?|guidelines?|directives?|directions?|programming|guardrails?|restrictions?|constraints?|safeguards?|polic(?:y|ies)|orders|commands?|training|conditioning)`
 	// others are subjects of whom the same words are reported, not ordered.
 	others = `not|never|n.t|cannot|who|drivers?|workers?|people|patients?|users?|employees?|students?|customers?|developers?|engineers?|attackers?|they|he|she|often|sometimes|tend to|why do \w+|anyone|some|\bwe`
@@ -22,16 +22,16 @@ const (
 var criticalInjection = []ruleText{
 	{
 		name:     "override of earlier instructions",
-		words:    "ignore ignoring disregard forget bypass discard neglect abandon unlearn circumvent follow following obey obeying listen attention throw aside",
+		words:    "ignore ignoring disregard forget bypass discard neglect abandon unlearn circumvent scrap ditch follow following obey obeying listen attention throw aside",
 		also:     "instruction instructions instruct prompt prompts rule rules guideline guidelines directive directives programming guardrails restrictions constraints safeguards policy policies orders order commands training conditioning",
 		re:       `\b` + dropVerb + `(?: ` + filler + `){0,3} ` + ownMark + `(?: (?:` + filler + `|` + ownMark + `)){0,6} ` + orderNoun + `\b`,
 		unless:   codeTalk,
 		notAfter: others,
 	}, {
 		name:     "override of earlier instructions",
-		words:    "ignore ignoring disregard forget bypass discard neglect abandon unlearn circumvent follow following obey obeying listen attention throw aside",
+		words:    "ignore ignoring disregard forget bypass discard neglect abandon unlearn circumvent scrap ditch follow following obey obeying listen attention throw aside",
 		also:     "instruction instructions instruct prompt prompts rule rules guideline guidelines directive directives programming guardrails restrictions constraints safeguards policy policies orders order commands training conditioning",
-		re:       `\b` + dropVerb + `(?: \w+){0,3} ` + orderNoun + `(?: \w+){0,3} (?:above|before this|earlier|you (?:were|have been|ve been|have|had been|had) (?:given|told|received|following|programmed|trained)|so far|up to (?:this|now|here)|that came before)`,
+		re:       `\b` + dropVerb + `(?: \w+){0,3} ` + orderNoun + `(?: \w+){0,3} (?:above|before this|earlier|you (?:were|have been|ve been|have|had been|had|got) ?(?:given|from|told|received|following|programmed|trained)|so far|up to (?:this|now|here)|that came before|of (?:the company|your (?:company|developers?|creators?|makers?|owners?)))`,
 		unless:   codeTalk,
 		notAfter: others,
 	}, {
@@ -41,6 +41,11 @@ var criticalInjection = []ruleText{
 		re:       `\b(?:ignore|disregard|forget) (?:everything|anything|all|what|whatever)(?: that)?(?: (?:you (?:were|have been|have|know|ve|learned|was)|i (?:said|told|wrote)|was (?:said|written|told)|has been (?:said|written)|came|is written|written))?(?: \w+){0,3} (?:told|before|above|prior|previously|earlier|learned|trained|programmed|up to now|so far)\b`,
 		notAfter: others + `|can|to`,
 		unless:   codeTalk,
+	}, {
+		name:  "override of earlier instructions",
+		words: "everything system void null invalid obsolete new",
+		also:  "void null invalid obsolete irrelevant fake cancelled canceled says said wants prompt",
+		re:    `\b(?:everything|anything|all(?: the)?(?: text| instructions?| rules)?) (?:written |said )?(?:before|above|prior to|preceding) (?:this|here)?(?: \w+)? ?(?:is|was|are|should be) (?:now )?(?:void|null|invalid|obsolete|irrelevant|fake|cancell?ed|a test)|\b(?:ignore|disregard|forget) what(?:ever)? (?:the |your )?(?:system|developers?|admin\w*|company|operator|creators?) (?:says?|said|told|wants?)|\bnew system prompt ?:`,
 	}, {
 		name:   "override of safety rules",
 		words:  "override overriding disable deactivate bypass remove switch turn",
@@ -173,7 +178,7 @@ var strongInjection = []ruleText{
 		also:     "without no not never nor free ignore ignoring ignores lacks zero unbound unrestricted unfiltered uncensored",
 		re:       `\b(?:without|no|not|never|nor|free (?:of|from)|(?:not|no longer|never|un) ?(?:bound|restricted|limited|constrained) by|ignor\w+|lacks?|zero)(?: (?:any|all|the|your|of|such|moral|legal|usual|typical|more|have|bound|by|its|openai|anthropic|safety|ethical|content)){0,4} (?:restrictions|rules|limits|limitations|filter\w*|guidelines|ethics|ethical (?:\w+ )?\w+|morals?(?: \w+)?|censorship|boundaries|guardrails|content polic\w+)\b|\b(?:unrestricted|unfiltered|uncensored) (?:\w+ )?(?:ai|model|assistant|chatbot|answers?|responses?|mode|version|output)\b`,
 		unless:   `spam filter|coffee|water filter|filter coffee|rate limit|free (?:trial|plan|tier)|tariff|trade restrictions|speed limit|dietary|travel restrictions`,
-		notAfter: `there (?:are|is)|has|with`,
+		notAfter: `there (?:are|is)|has`,
 	}, {
 		name:  "compliance demand",
 		words: "refuse refusing decline comply obey answer disclaimers warnings apologize",

@@ -14,8 +14,9 @@
 // hide behind look-alike letters, zero-width characters, digits for letters,
 // spaced letters, or one layer of base64 or hex. It does not understand a
 // paraphrase that uses none of the known words, a picture, or two layers of
-// encoding. What it reaches on the labelled corpus in testdata is in
-// MEASURED.md; the tests hold it to those figures.
+// encoding; and it trusts the context in which a text speaks of an attack (a court, a
+// linter, a defence), which an attacker can fake. What it reaches on the labelled
+// corpus in testdata is in MEASURED.md; the tests hold it to those figures.
 package safety
 
 import (
