@@ -186,3 +186,11 @@ func hashPart(h hash.Hash, b []byte) {
 	h.Write(n[:])
 	h.Write(b)
 }
+
+// requestMismatch refuses a request id that came back with another request.
+func requestMismatch(err error) *Refusal {
+	return refuse(RequestMismatch, "this Idempotency-Key was already used for a different request; nothing was billed; use a new key for a new request").because(err)
+}
+
+// waitLimit bounds how long an equal request waits for the first one.
+func (r *Router) waitLimit() time.Duration { return r.c.RequestTimeout + settleTimeout }
