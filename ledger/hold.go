@@ -45,6 +45,10 @@ func (l *Ledger) Hold(ctx context.Context, r HoldRequest) (*Hold, error) {
 // Durable returns once the hold is on disk.
 func (h *Hold) Durable() error {
 	h.once.Do(func() {
+		if h.ledger == nil {
+			h.err = ErrHoldResolved // not made by Hold
+			return
+		}
 		h.err = h.ledger.durable(h.wait)
 		h.wait = nil
 	})
@@ -147,7 +151,8 @@ func (d *Delivery) check() error {
 // Capture turns the hold into a debit and stores d, in one synced batch. It
 // returns after the batch is durable. ErrHoldResolved if there is nothing to
 // capture; ErrAnswered or ErrRequestMismatch, with the hold still there to be
-// released, if d.RequestID got its answer meanwhile. A channel that expired since
+// released, if d.RequestID got its answer meanwhile; ErrReplay, likewise, if d.Nonce
+// is another receipt's. A channel that expired since
 // the hold still pays. The end of ctx does not undo a capture that was begun.
 func (l *Ledger) Capture(ctx context.Context, h *Hold, d Delivery) error {
 	if h == nil {
@@ -189,6 +194,16 @@ func (l *Ledger) deliver(ctx context.Context, dr *draft, d *Delivery, channel, r
 		mark := len(dr.arena)
 		dr.arena = appendPeriodKey(dr.arena, rangeReceipt, receiptPeriodOf(ms), d.Nonce)
 		key := dr.cut(mark)
+		// A peer's receipt carries a nonce that the peer chose: it must not replace
+		// another receipt.
+		if again {
+			if _, err := l.c.Storage.Get(ctx, key); err == nil {
+				return &Error{Kind: KindReplay, Detail: "a receipt with this nonce was issued before"}
+			} else if !errors.Is(err, ErrNotFound) {
+				return readFailed(err)
+			}
+		}
+		dr.expect(key, nil)
 		mark = len(dr.arena)
 		dr.arena = appendIssued(dr.arena, &issued{at: ms, channel: channel, ref: ref, receipt: d.Receipt})
 		dr.put(key, dr.cut(mark))

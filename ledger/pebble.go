@@ -17,16 +17,12 @@ import (
 // writes: every key of a batch locks its stripe.
 type pebbleStorage struct {
 	db      *store.DB
-	stripes [storageStripes]stripe
+	stripes [storageStripes]sync.Mutex
 }
 
 // storageStripes is well above the batches in flight times the keys of each, so
 // that different channels seldom meet in one.
 const storageStripes = 4096
-
-type stripe struct {
-	mu sync.Mutex
-}
 
 // NewPebbleStorage returns the Storage in db. All ledgers of one database must
 // share one: its locks make expectations atomic.
@@ -65,7 +61,7 @@ func (p *pebbleStorage) lock(b *Batch, ids []uint16) []uint16 {
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
 	for _, id := range ids {
-		p.stripes[id].mu.Lock()
+		p.stripes[id].Lock()
 	}
 	return ids
 }
@@ -75,19 +71,25 @@ func (p *pebbleStorage) Apply(_ context.Context, b Batch) (func() error, error) 
 	ids := p.lock(&b, buf[:0])
 	defer func() {
 		for _, id := range ids {
-			p.stripes[id].mu.Unlock()
+			p.stripes[id].Unlock()
 		}
 	}()
 	for _, e := range b.Expect {
+		if e.Value == nil {
+			if there, err := p.db.Has(e.Key); err != nil {
+				return nil, fmt.Errorf("ledger: read row %q: %w", e.Key, err)
+			} else if there {
+				return nil, ErrConflict
+			}
+			continue
+		}
 		have, err := p.db.Get(e.Key)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
-			if e.Value != nil {
-				return nil, ErrConflict
-			}
+			return nil, ErrConflict
 		case err != nil:
 			return nil, fmt.Errorf("ledger: read row %q: %w", e.Key, err)
-		case e.Value == nil || !bytes.Equal(have, e.Value):
+		case !bytes.Equal(have, e.Value):
 			return nil, ErrConflict
 		}
 	}

@@ -3,7 +3,7 @@ package ledger
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,7 +29,7 @@ type Receipt struct {
 // Empty strings and nils are left out of the document and signed as null.
 type Rejection struct {
 	Type, ChannelID, Category, Plugin, Reason, TraceID string
-	VerifyScore                                        *float64 // finite
+	VerifyScore                                        *float64 // NaN and infinities count as absent
 	DeliveryReasons                                    []string
 	Refunded                                           *bool
 }
@@ -133,33 +133,37 @@ func (r *Receipt) appendMessage(b []byte) []byte {
 // appendFields prints the nine version 2 members as the signature covers them:
 // sorted, absent ones as null.
 func (r *Rejection) appendFields(b []byte) []byte {
-	b = r.each(append(b, '{'), true, func(b []byte, key string, value []byte) []byte {
-		b = append(append(append(b, '"'), key...), `":`...)
-		if value == nil {
-			b = append(b, "null,"...)
-		} else {
-			b = append(append(b, value...), ',')
+	b = append(b, '{')
+	for _, m := range r.members() {
+		b = append(append(append(b, '"'), m.key...), `":`...)
+		if m.value == nil {
+			m.value = []byte("null")
 		}
-		return b
-	})
+		b = append(append(b, m.value...), ',')
+	}
 	b[len(b)-1] = '}'
 	return b
 }
 
 // appendMembers prints the members that are there, each followed by a comma.
 func (r *Rejection) appendMembers(b []byte) []byte {
-	return r.each(b, false, func(b []byte, key string, value []byte) []byte {
-		if value == nil {
-			return b
+	for _, m := range r.members() {
+		if m.value != nil {
+			b = append(append(append(b, '"'), m.key...), `":`...)
+			b = append(append(b, m.value...), ',')
 		}
-		b = append(append(append(b, '"'), key...), `":`...)
-		return append(append(b, value...), ',')
-	})
+	}
+	return b
 }
 
-// each visits the version 2 members with their JSON (nil if absent), in code point
-// order if sorted, else in the order people read them.
-func (r *Rejection) each(b []byte, sorted bool, fn func(b []byte, key string, value []byte) []byte) []byte {
+// member is one version 2 member; value is its JSON, nil if absent.
+type member struct {
+	key   string
+	value []byte
+}
+
+// members lists the version 2 members in code point order.
+func (r *Rejection) members() [9]member {
 	text := func(s string) []byte {
 		if s == "" {
 			return nil
@@ -167,7 +171,7 @@ func (r *Rejection) each(b []byte, sorted bool, fn func(b []byte, key string, va
 		return canon.AppendString(nil, s)
 	}
 	var score, reasons, refunded []byte
-	if r.VerifyScore != nil {
+	if r.VerifyScore != nil && !math.IsNaN(*r.VerifyScore) && !math.IsInf(*r.VerifyScore, 0) {
 		score = canon.AppendFloat(nil, *r.VerifyScore)
 	}
 	if r.DeliveryReasons != nil {
@@ -183,25 +187,15 @@ func (r *Rejection) each(b []byte, sorted bool, fn func(b []byte, key string, va
 	if r.Refunded != nil {
 		refunded = strconv.AppendBool(nil, *r.Refunded)
 	}
-	if !sorted {
-		b = fn(b, "type", text(r.Type))
+	return [9]member{
+		{"category", text(r.Category)},
+		{"channel_id", text(r.ChannelID)},
+		{"delivery_reasons", reasons},
+		{"plugin", text(r.Plugin)},
+		{"reason", text(r.Reason)},
+		{"refunded", refunded},
+		{"trace_id", text(r.TraceID)},
+		{"type", text(r.Type)},
+		{"verify_score", score},
 	}
-	for _, f := range []struct {
-		key   string
-		value json.RawMessage
-	}{
-		{"category", json.RawMessage(text(r.Category))},
-		{"channel_id", json.RawMessage(text(r.ChannelID))},
-		{"delivery_reasons", json.RawMessage(reasons)},
-		{"plugin", json.RawMessage(text(r.Plugin))},
-		{"reason", json.RawMessage(text(r.Reason))},
-		{"refunded", json.RawMessage(refunded)},
-		{"trace_id", json.RawMessage(text(r.TraceID))},
-	} {
-		b = fn(b, f.key, f.value)
-	}
-	if sorted {
-		b = fn(b, "type", text(r.Type))
-	}
-	return fn(b, "verify_score", score)
 }

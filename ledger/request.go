@@ -187,12 +187,10 @@ func (l *Ledger) Receipt(ctx context.Context, nonce string) ([]byte, error) {
 	if !found {
 		return nil, ErrUnknownReceipt
 	}
-	for period := receiptPeriodOf(millis(l.now())) + 1; period >= oldest; period-- {
+	// The oldest wins: a nonce that comes again later cannot hide the first.
+	for period := oldest; period <= receiptPeriodOf(millis(l.now()))+1; period++ {
 		row, err := l.c.Storage.Get(ctx, appendPeriodKey(nil, rangeReceipt, period, nonce))
 		if errors.Is(err, ErrNotFound) {
-			if period == 0 {
-				break
-			}
 			continue
 		}
 		if err != nil {

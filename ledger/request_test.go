@@ -199,3 +199,29 @@ func TestDeliverFree(t *testing.T) {
 	}
 	h.check(t)
 }
+
+// TestNonceIsIssuedOnce: a peer that reuses a nonce spoils its own delivery, not
+// another's receipt, in the same period or a later one.
+func TestNonceIsIssuedOnce(t *testing.T) {
+	h := newHub(t, onPebble(t), func(c *ledger.Config) { c.Limits.ChannelLife = 1000 * time.Hour })
+	id, secret := h.open(t, 1000)
+	if err := h.Capture(ctx, h.hold(t, id, secret, "r1", 10), ledger.Delivery{Nonce: "same", Receipt: []byte("first")}); err != nil {
+		t.Fatal(err)
+	}
+	again := ledger.Delivery{Nonce: "same", Receipt: []byte("second")}
+	hold := h.hold(t, id, secret, "r2", 10)
+	if err := h.Capture(ctx, hold, again); !errors.Is(err, ledger.ErrReplay) {
+		t.Errorf("Capture with an issued nonce: %v", err)
+	}
+	if err := h.Deliver(ctx, again, true); !errors.Is(err, ledger.ErrReplay) {
+		t.Errorf("Deliver with an issued nonce: %v", err)
+	}
+	h.clock.advance(31 * 24 * time.Hour)
+	if err := h.Capture(ctx, hold, again); err != nil {
+		t.Errorf("in another period: %v", err)
+	}
+	if r, err := h.Receipt(ctx, "same"); err != nil || string(r) != "first" {
+		t.Errorf("Receipt = %q, %v; want the first", r, err)
+	}
+	h.check(t)
+}

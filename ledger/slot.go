@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"sync"
+	"time"
 )
 
 // slot is one channel's lock and what memory knows of it. Slots of open channels
@@ -58,6 +59,22 @@ func (l *Ledger) unlock(id string, s *slot) {
 		delete(sh.m, id)
 	}
 	sh.mu.Unlock()
+}
+
+// forgetIdle drops slots of channels that must have ended by now: when another
+// process ended them, nothing here would. A slot is only a copy, so dropping one
+// too many costs one read.
+func (l *Ledger) forgetIdle(now time.Time) {
+	for i := range l.slots {
+		sh := &l.slots[i]
+		sh.mu.Lock()
+		for id, s := range sh.m {
+			if s.users == 0 && !s.acc.payable(now) {
+				delete(sh.m, id)
+			}
+		}
+		sh.mu.Unlock()
+	}
 }
 
 // loadAttempts bounds how often a channel that another process keeps changing is
@@ -145,15 +162,8 @@ func (l *Ledger) putDraft(d *draft) {
 	}
 }
 
-// slice returns what fn appends, kept in the arena. Earlier slices stay valid when
-// the arena grows: they keep the old array.
-func (d *draft) slice(fn func([]byte) []byte) []byte {
-	start := len(d.arena)
-	d.arena = fn(d.arena)
-	return d.arena[start:len(d.arena):len(d.arena)]
-}
-
-// cut is slice for straight-line code: mark := len(d.arena); d.arena = append…; d.cut(mark).
+// cut returns what was appended to the arena since mark. Earlier cuts stay valid
+// when the arena grows: they keep the old array.
 func (d *draft) cut(mark int) []byte { return d.arena[mark:len(d.arena):len(d.arena)] }
 
 // apply runs the pure transition and adds its journal entry to the batch.
@@ -202,7 +212,6 @@ func (d *draft) spend(ref string, s spent) {
 	d.batch.Put = append(d.batch.Put, Row{key, d.cut(mark)})
 }
 
-// put adds a row that fn's results describe.
 func (d *draft) put(key, value []byte) {
 	d.batch.Put = append(d.batch.Put, Row{key, value})
 }

@@ -31,6 +31,7 @@ func (l *Ledger) Sweep(ctx context.Context) (expired, reaped int, err error) {
 	if expired, err = l.expire(ctx); err != nil {
 		return expired, reaped, err
 	}
+	l.forgetIdle(l.now())
 	if err := l.dropReceipts(ctx); err != nil {
 		return expired, reaped, err
 	}
