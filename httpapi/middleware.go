@@ -189,7 +189,9 @@ func (s *Server) cors(h http.Header, r *http.Request) {
 // on whether the path exists, and a 404 here would hide the real one.
 func (s *Server) preflight(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Allow", corsMethods)
+	if allow := s.methods(r); allow != "" {
+		h.Set("Allow", allow)
+	}
 	h.Set("Access-Control-Allow-Methods", corsMethods)
 	h.Set("Access-Control-Allow-Headers", corsHeaders)
 	h.Set("Access-Control-Max-Age", corsMaxAge)

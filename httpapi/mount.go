@@ -3,7 +3,6 @@ package httpapi
 import (
 	"fmt"
 	"net/http"
-	"sort"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -74,7 +73,8 @@ func (s *Server) mount() (http.Handler, error) {
 		return nil, err
 	}
 	router.NotFound(s.notFound)
-	router.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) { s.notAllowed(w, r, router) })
+	router.MethodNotAllowed(s.notAllowed)
+	s.router = router
 	if s.basePath == "" {
 		return router, nil
 	}
@@ -169,22 +169,29 @@ func wantsPage(r *http.Request) bool {
 }
 
 // notAllowed names the methods that the path does take.
-func (s *Server) notAllowed(w http.ResponseWriter, r *http.Request, router chi.Routes) {
-	path := r.URL.RawPath
-	if path == "" {
-		path = r.URL.Path
+func (s *Server) notAllowed(w http.ResponseWriter, r *http.Request) {
+	allow := s.methods(r)
+	w.Header().Set("Allow", allow)
+	s.fail(w, r, refuse(http.StatusMethodNotAllowed, "method_not_allowed",
+		clip(r.URL.Path, 200)+" takes "+allow+", not "+clip(r.Method, 20)))
+}
+
+// methods lists what a path takes; "" if there is no such path.
+func (s *Server) methods(r *http.Request) string {
+	path := r.URL.EscapedPath()
+	if rest, ok := strings.CutPrefix(path, s.basePath); ok && strings.HasPrefix(rest, "/") {
+		path = rest
 	}
 	var allow []string
-	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-		if router.Match(chi.NewRouteContext(), m, path) {
+	for _, m := range []string{http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodPatch, http.MethodPost, http.MethodPut} {
+		if s.router.Match(chi.NewRouteContext(), m, path) {
 			allow = append(allow, m)
 		}
 	}
-	allow = append(allow, http.MethodOptions)
-	sort.Strings(allow)
-	w.Header().Set("Allow", strings.Join(allow, ", "))
-	s.fail(w, r, refuse(http.StatusMethodNotAllowed, "method_not_allowed",
-		clip(r.URL.Path, 200)+" takes "+strings.Join(allow, ", ")+", not "+clip(r.Method, 20)))
+	if allow == nil {
+		return ""
+	}
+	return strings.Join(append(allow, http.MethodOptions), ", ")
 }
 
 // clip shortens what a stranger sent to what fits a sentence.

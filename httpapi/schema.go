@@ -21,7 +21,8 @@ type schema struct {
 	items    *schema
 	def      any // published default
 	example  any
-	ref      string // name under components/schemas
+	ref      string  // name under components/schemas
+	gate     *schema // bounds that a layer below enforces with a 400: published, not checked here
 }
 
 // prop is one member of an object.
@@ -66,6 +67,7 @@ func (s *schema) matching(re string) *schema    { s.pattern = regexp.MustCompile
 func (s *schema) oneOf(names ...string) *schema { s.enum = names; return s }
 func (s *schema) or(def any) *schema            { s.def = def; return s }
 func (s *schema) like(example any) *schema      { s.example = example; return s }
+func (s *schema) gated(by *schema) *schema      { s.gate = by; return s }
 func (s *schema) named(ref string) *schema      { s.ref = ref; return s }
 
 func (s *schema) allows(kind string) bool {
@@ -108,6 +110,9 @@ func (s *schema) MarshalJSON() ([]byte, error) {
 // whole is the schema as JSON Schema 2020-12, the dialect of OpenAPI 3.1.
 func (s *schema) whole() map[string]any {
 	m := map[string]any{}
+	if s.gate != nil {
+		m = s.gate.whole()
+	}
 	switch len(s.types) {
 	case 0:
 	case 1:

@@ -110,13 +110,16 @@ func (s *Server) emptyHint(q catalog.Query) string {
 }
 
 // microsFloor is a budget in micro-USD, rounded down so that no match costs more
-// than was said. The slack only undoes what the binary form of a decimal adds or
-// takes; what no amount can reach is no limit.
+// than was said; what no amount can reach is no limit. The nearest whole number of
+// micro-USD is compared as a double of USD, so that a decimal which was sent with
+// six places comes back as it was sent.
 func microsFloor(budget float64) int64 {
-	const slack = 1e-12
-	f := math.Floor(budget * 1e6 * (1 + slack))
+	f := math.Round(budget * 1e6)
 	if f >= math.MaxInt64 {
 		return math.MaxInt64
+	}
+	if f/1e6 > budget {
+		f--
 	}
 	return int64(f)
 }

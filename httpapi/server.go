@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/aimarket/aimarket/catalog"
@@ -71,11 +72,13 @@ type Server struct {
 	announces *limit.Limiter
 	metrics   *metrics
 	idPrefix  string
+	nobody    string // a visitor id that nobody uses
 	requests  atomic.Uint64
 	table     []*route
 	plugins   []routing.PluginInfo
 	openapi   document
 	pages     map[string]page
+	router    chi.Routes
 	handler   http.Handler
 	adminMux  http.Handler
 
@@ -122,6 +125,7 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("httpapi: random prefix of request ids: %w", err)
 	}
 	s.idPrefix = hex.EncodeToString(prefix[:]) + "-"
+	s.nobody = s.idPrefix + "nobody"
 
 	s.table = s.routes()
 	if s.pages, err = buildPages(s); err != nil {

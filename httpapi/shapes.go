@@ -6,9 +6,22 @@ package httpapi
 // maxRegisterBody has room for two schemas of the size that manifests may carry.
 const maxRegisterBody = 600 << 10
 
+// Forms of text in requests.
+const (
+	httpURL = `^https?://[^\s]+$`
+	noBreak = `^[^\x00-\x1f\x7f-\x9f]*$` // what is signed or logged line by line
+	utcTime = `^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$`
+	anyID   = `^[A-Za-z0-9_.@-]+$`
+)
+
+// publisherID is who publishes; the catalogue words what is wrong with one.
+func publisherID() *schema {
+	return text().orNull().length(0, 128).gated(text().matching(`^[A-Za-z0-9][A-Za-z0-9._:@-]*$`)).about("May be left out where the token names the publisher.")
+}
+
 var (
 	invokeRequest = object(
-		req("capability_id", text().length(2, 80).like("echo@v1")),
+		req("capability_id", text().length(2, 80).gated(text().matching(anyID)).like("echo@v1")),
 		opt("product_id", text().orNull().matching(`^([\s\S]{2,80})?$`).about("May be left out or guessed: the capability id decides.")),
 		opt("source_hub", text().orNull().length(0, 256).about("local, or the hub's URL as search gave it.").or("local")),
 		opt("input", object().orNull().about("What the capability takes; see its input_schema in the manifest.").like(map[string]any{"text": "hello"})),
@@ -24,11 +37,11 @@ var (
 	).named("InvokeRequest")
 
 	openRequest = object(
-		req("deposit_usd", number().over(0).atMost(10_000).like(5)),
-		opt("token", text().orNull().length(0, 16).or(defaultToken)),
-		opt("chain", text().orNull().length(0, 32).or(defaultChain)),
-		opt("wallet", text().orNull().length(0, 128)),
-		opt("tx_hash", text().orNull().length(0, 128).about("In demo mode anything, or nothing.")),
+		req("deposit_usd", number().over(0).atMost(10_000).gated(number().atLeast(0.000001)).like(5)),
+		opt("token", text().orNull().length(0, 16).matching(noBreak).or(defaultToken)),
+		opt("chain", text().orNull().length(0, 32).matching(noBreak).or(defaultChain)),
+		opt("wallet", text().orNull().length(0, 128).matching(noBreak)),
+		opt("tx_hash", text().orNull().length(0, 128).matching(noBreak).about("In demo mode anything, or nothing.")),
 		opt("payer_signature", text().orNull().length(0, 256)),
 		opt("escrow_channel_id", text().orNull().length(0, 66)),
 		opt("owner_key", text().orNull().length(0, 128).about("Base64 Ed25519 key that may recover a lost secret.")),
@@ -36,13 +49,13 @@ var (
 
 	closeRequest = object(
 		req("channel_id", text().length(8, 64)),
-		opt("settle_tx_hash", text().orNull().length(0, 128)),
-		opt("wallet", text().orNull().length(0, 128)),
+		opt("settle_tx_hash", text().orNull().length(0, 128).matching(noBreak)),
+		opt("wallet", text().orNull().length(0, 128).matching(noBreak)),
 	).named("CloseRequest")
 
 	recoverRequest = object(
 		req("channel_id", text().length(8, 64)),
-		req("timestamp", text().about("The time that was signed, within five minutes of now.").like("2026-05-21T12:00:00Z")),
+		req("timestamp", text().matching(utcTime).about("The time that was signed, within five minutes of now.").like("2026-05-21T12:00:00Z")),
 		req("signature", text().length(1, 256)),
 	).named("RecoverRequest")
 
@@ -50,7 +63,7 @@ var (
 		req("product_id", text().matching(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)),
 		req("capability_id", text().length(2, 80).matching(`^.+@v[0-9]+$`).like("translate@v1")),
 		req("name", text().length(1, 200)),
-		req("invoke_url", text().length(8, 2048)),
+		req("invoke_url", text().length(8, 2048).gated(text().matching(httpURL))),
 		opt("description", text().orNull().length(0, 4096)),
 		opt("version", text().orNull().length(0, 32).or(defaultVersion)),
 		opt("price_per_call_usd", number().orNull().between(0, 1000).or(0.01)),
@@ -58,7 +71,7 @@ var (
 		opt("output_schema", object().orNull()),
 		opt("p50_latency_ms", integer().orNull().between(0, 300_000).or(defaultLatencyMS)),
 		opt("success_rate_30d", number().orNull().between(0, 1).or(defaultSuccessRate)),
-		opt("publisher_id", text().orNull().length(0, 128)),
+		opt("publisher_id", publisherID()),
 		opt("provider_pubkey", text().orNull().length(0, 128)),
 	).named("RegisterRequest")
 )

@@ -77,11 +77,11 @@ func (s *Server) sandboxQuota(w http.ResponseWriter, r *http.Request, rt *route)
 		s.invalid(w, bad)
 		return
 	}
-	visitor := args["visitor_id"]
+	visitor, asked := args["visitor_id"], args["visitor_id"]
 	if !visitorID.MatchString(visitor) {
-		visitor = "" // shown as a visitor who has called nothing yet
+		visitor, asked = "", s.nobody // shown as a visitor who has called nothing yet
 	}
-	q, err := s.cfg.Router.SandboxQuota(r.Context(), visitor)
+	q, err := s.cfg.Router.SandboxQuota(r.Context(), asked)
 	if err != nil {
 		s.fail(w, r, internalError(err).as(formInvoke))
 		return

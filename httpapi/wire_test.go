@@ -30,6 +30,9 @@ func TestCORS(t *testing.T) {
 				t.Errorf("%s: a page may not send %s", path, name)
 			}
 		}
+		if got, want := r.header.Get("Allow"), map[string]string{"/search": "GET, HEAD, OPTIONS", "/invoke": "POST, OPTIONS", "/no/such/route": ""}; want[path] != "" && got != want[path] {
+			t.Errorf("%s: Allow %q", path, got)
+		}
 		if methods := r.header.Get("Access-Control-Allow-Methods"); !strings.Contains(methods, "POST") || !strings.Contains(methods, "GET") {
 			t.Errorf("%s allows %q", path, methods)
 		}
@@ -209,6 +212,14 @@ func TestClientAddress(t *testing.T) {
 				t.Errorf("%s, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+// A visitor whose id nobody can have had has every trial left.
+func TestQuotaOfNobody(t *testing.T) {
+	h := newHub(t)
+	for _, query := range []string{"", "?visitor_id=", "?visitor_id=ab", "?visitor_id=with+space"} {
+		h.get(prefix+"/sandbox/quota"+query).want(200).is("visitor_id", `""`).is("remaining", "3").is("used", "0").is("enabled", "true")
 	}
 }
 
