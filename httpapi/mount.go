@@ -3,6 +3,7 @@ package httpapi
 import (
 	"fmt"
 	"net/http"
+	"sort"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -72,9 +73,10 @@ func (s *Server) mount() (http.Handler, error) {
 	if err := s.mountPlugins(router); err != nil {
 		return nil, err
 	}
+	s.router = router
+	s.guardLiterals(router)
 	router.NotFound(s.notFound)
 	router.MethodNotAllowed(s.notAllowed)
-	s.router = router
 	if s.basePath == "" {
 		return router, nil
 	}
@@ -86,6 +88,33 @@ func (s *Server) mount() (http.Handler, error) {
 		}
 		router.ServeHTTP(w, r)
 	}), nil
+}
+
+// allMethods are the methods that a route of this hub could have.
+var allMethods = []string{http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodPatch, http.MethodPost, http.MethodPut}
+
+// guardLiterals keeps a path like /channel/close, which takes POST only, from
+// being served as GET /channel/{id} with the id "close".
+func (s *Server) guardLiterals(router chi.Router) {
+	s.literals = map[string][]string{}
+	for _, rt := range s.table {
+		if strings.ContainsAny(rt.path, "{*") {
+			continue
+		}
+		s.literals[rt.path] = append(s.literals[rt.path], rt.method)
+		if rt.method == http.MethodGet {
+			s.literals[rt.path] = append(s.literals[rt.path], http.MethodHead)
+		}
+	}
+	for path, own := range s.literals {
+		for _, m := range allMethods {
+			if !contains(own, m) && router.Match(chi.NewRouteContext(), m, path) {
+				router.MethodFunc(m, path, s.notAllowed)
+				router.MethodFunc(m, path+"/", s.notAllowed)
+			}
+		}
+		sort.Strings(own)
+	}
 }
 
 // bind names the route to the exchange, for its counters, and calls the handler.
@@ -182,8 +211,11 @@ func (s *Server) methods(r *http.Request) string {
 	if rest, ok := strings.CutPrefix(path, s.basePath); ok && strings.HasPrefix(rest, "/") {
 		path = rest
 	}
+	if own := s.literals[strings.TrimSuffix(path, "/")]; own != nil {
+		return strings.Join(own, ", ") + ", " + http.MethodOptions
+	}
 	var allow []string
-	for _, m := range []string{http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodPatch, http.MethodPost, http.MethodPut} {
+	for _, m := range allMethods {
 		if s.router.Match(chi.NewRouteContext(), m, path) {
 			allow = append(allow, m)
 		}

@@ -79,6 +79,7 @@ type Server struct {
 	openapi   document
 	pages     map[string]page
 	router    chi.Routes
+	literals  map[string][]string // path without parameters → its methods
 	handler   http.Handler
 	adminMux  http.Handler
 

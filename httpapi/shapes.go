@@ -10,7 +10,7 @@ const maxRegisterBody = 600 << 10
 const (
 	httpURL = `^https?://[^\s]+$`
 	noBreak = `^[^\x00-\x1f\x7f-\x9f]*$` // what is signed or logged line by line
-	utcTime = `^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$`
+	utcTime = `^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$`
 	anyID   = `^[A-Za-z0-9_.@-]+$`
 )
 
@@ -60,7 +60,7 @@ var (
 	).named("RecoverRequest")
 
 	registerRequest = object(
-		req("product_id", text().matching(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)),
+		req("product_id", text().matching(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`).gated(text().length(2, 80))),
 		req("capability_id", text().length(2, 80).matching(`^.+@v[0-9]+$`).like("translate@v1")),
 		req("name", text().length(1, 200)),
 		req("invoke_url", text().length(8, 2048).gated(text().matching(httpURL))),

@@ -14,7 +14,7 @@ func (s *Server) supplyRoutes() []*route {
 			summary: "Declare a publisher's stake; it counts as unverified until a chain backs it",
 			takes: object(
 				opt("publisher_id", publisherID()),
-				req("amount_usd", number().gated(number().over(0).atMost(1e9))),
+				req("amount_usd", number().gated(number().between(0.000001, 1e9))),
 				opt("tx_hash", text().orNull().length(0, 128)),
 				opt("payer_signature", text().orNull().length(0, 256)),
 			),

@@ -76,6 +76,19 @@ func TestPathSpellings(t *testing.T) {
 	h.get("/hub"+prefix+"/reputation/https://x.example").want(http.StatusOK).is("hub_url", `"https://x.example"`)
 }
 
+// A path of its own is not also an id.
+func TestLiteralPaths(t *testing.T) {
+	h := newHub(t)
+	for _, path := range []string{"/channel/close", "/channel/open", "/channel/recover", "/receipts/verify", "/receipts/verify/"} {
+		r := h.get(prefix + path).want(http.StatusMethodNotAllowed)
+		if got := r.header.Get("Allow"); got != "POST, OPTIONS" {
+			t.Errorf("%s: Allow %q", path, got)
+		}
+	}
+	h.do("DELETE", prefix+"/channel/obligations", "").want(http.StatusMethodNotAllowed)
+	h.get(prefix + "/channel/closed").want(http.StatusNotFound)
+}
+
 func TestHead(t *testing.T) {
 	h := newHub(t)
 	server := httptest.NewServer(h.Handler())
