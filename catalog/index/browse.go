@@ -17,28 +17,29 @@ func (s *scratch) browse(f *filter, offset, limit int) ([]Hit, int) {
 	if limit >= 0 && offset < math.MaxInt-limit {
 		end = min(end, offset+limit)
 	}
-	s.perHub = append(s.perHub[:0], make([]int, len(v.hubs))...)
-	depth := end         // of a hub's rows, only so many can be on the page
-	if end > maxHeap/8 { // too many to keep of every hub
-		s.visible(f, func(b *block, i, _ uint32) { s.perHub[b.hub[i]]++ })
-		depth = roundsFor(s.perHub, end)
-	}
+	total := s.visible(f)
+	depth := roundsFor(s.perHub, min(end, total)) // of a hub's rows, only so many can be on the page
 	pages := make([]page, len(v.hubs))
 	bar := make([]float64, len(v.hubs)) // trust below which a row is not among its hub's first
 	for h := range pages {
 		pages[h] = newPage(v, nil, 0, depth)
 	}
-	total := s.visible(f, func(b *block, i, doc uint32) {
-		h := b.hub[i]
-		if b.trust[i] < bar[h] {
-			return
+	for n, b := range v.blocks {
+		for k, w := range s.masks[n] {
+			for ; w != 0; w &= w - 1 {
+				i := uint32(k<<6|bits.TrailingZeros64(w)) & blockMask
+				h := b.hub[i]
+				if b.trust[i] < bar[h] {
+					continue
+				}
+				p := &pages[h]
+				p.push(candidate{doc: uint32(n<<blockShift) | i, trust: b.trust[i], price: b.price[i]})
+				if p.heap && p.end > 0 && len(p.list) == p.end {
+					bar[h] = p.list[0].trust
+				}
+			}
 		}
-		p := &pages[h]
-		p.push(candidate{doc: doc, trust: b.trust[i], price: b.price[i]})
-		if p.heap && p.end > 0 && len(p.list) == p.end {
-			bar[h] = p.list[0].trust
-		}
-	})
+	}
 	end = min(end, total)
 	if offset >= end {
 		return nil, total
@@ -71,8 +72,11 @@ func (s *scratch) browse(f *filter, offset, limit int) ([]Hit, int) {
 	return hits, total
 }
 
-// visible calls do for every row that the query may see and returns their number.
-func (s *scratch) visible(f *filter, do func(b *block, i, doc uint32)) int {
+// visible notes in masks which rows the query may see, in perHub how many of each
+// hub, and returns how many.
+func (s *scratch) visible(f *filter) int {
+	s.perHub = append(s.perHub[:0], make([]int, len(s.view.hubs))...)
+	s.masks = s.masks[:0]
 	total := 0
 	for n, b := range s.view.blocks {
 		first := n << blockShift
@@ -86,11 +90,11 @@ func (s *scratch) visible(f *filter, do func(b *block, i, doc uint32)) int {
 			}
 		}
 		f.narrow(&m, b, n)
+		s.masks = append(s.masks, m)
+		total += m.count()
 		for k, w := range m {
 			for ; w != 0; w &= w - 1 {
-				i := uint32(k<<6 | bits.TrailingZeros64(w))
-				total++
-				do(b, i, uint32(first)|i)
+				s.perHub[b.hub[uint32(k<<6|bits.TrailingZeros64(w))&blockMask]]++
 			}
 		}
 	}

@@ -94,7 +94,7 @@ func (b *Builder) Index() (*Index, error) {
 	case 1:
 		c = parts[0]
 	default:
-		c = merge(parts...)
+		c = merge(true, parts...)
 	}
 	x := newIndex(b.options, c)
 	x.write.Lock()

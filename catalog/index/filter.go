@@ -117,11 +117,20 @@ func (f *filter) hubColumn(hubs []uint32) uint64 {
 	return in
 }
 
-// setHubs tells the filter what the hubs' own flags are.
-func (f *filter) setHubs(flags []Flags) {
-	f.hubFlags = flags
-	for _, h := range flags {
+// bind completes a filter with what only a core knows. The caller holds the core still.
+func (f *filter) bind(s *scratch, c *core, q *Query, category string) {
+	s.hubFlags = append(s.hubFlags[:0], c.hubFlags...)
+	f.hubFlags = s.hubFlags
+	for _, h := range f.hubFlags {
 		f.hubsHidden = f.hubsHidden || h&f.hidden != 0
+	}
+	if q.Hub != "" && q.Hub != "any" {
+		h, ok := c.hubs.ids[q.Hub]
+		f.hub, f.oneHub, f.nothing = h, true, !ok
+	}
+	if category != "" {
+		s.category = c.categories[category].copyInto(s.category[:0], c.rows)
+		f.category = s.category
 	}
 }
 

@@ -15,6 +15,7 @@ const (
 	minFuzzyLetters = 4  // shorter words have too many neighbours
 	twoEditsLetters = 8  // from here on two edits are forgiven
 	maxFuzzyLetters = 24 // longer words are seldom words
+	maxMisspelled   = 8  // words of one query that are corrected, the first ones
 	maxNearWords    = 16 // nearest words that are taken
 	minPrefix       = 3  // bytes of a word that complete to longer ones
 	maxPrefixWords  = 64 // longer words that are considered
@@ -35,10 +36,9 @@ func fuzzyOf(w string) (fuzzyInfo, bool) {
 
 // near is a word close to what was typed.
 type near struct {
-	term     uint32
-	factor   uint16
-	prefix   bool
-	distance int
+	term   uint32
+	factor uint16
+	prefix bool
 }
 
 // vocabulary is what corrections are looked for in, as seen at one moment.
@@ -93,9 +93,9 @@ func (v vocabulary) near(typed string, last bool) []near {
 		w := v.words[v.fuzzyOf[i]]
 		switch n := d.distance(typed, fold(w.text), edits); {
 		case n == 1:
-			best = keepNearest(best, near{term: w.term, factor: fuzzyFactor1, distance: 1})
+			best = keepNearest(best, near{term: w.term, factor: fuzzyFactor1})
 		case n == 2 && edits == 2:
-			best = keepNearest(best, near{term: w.term, factor: fuzzyFactor2, distance: 2})
+			best = keepNearest(best, near{term: w.term, factor: fuzzyFactor2})
 		}
 	}
 	return best

@@ -82,10 +82,11 @@ type Options struct {
 	// MaxRows means half of it, which leaves room for the dead ones.
 	MaxRows int
 
-	// Text fetches the text of a row, false if the row is gone. It is called
-	// during a search, without any lock of the index, and only when a category
-	// cannot be decided by whole words. It may block on disk. Nil: undecided rows
-	// are judged by their ids alone.
+	// Text fetches the text of a row, false if the row is gone. It is called by the
+	// first search for a category, for the rows that the dictionary cannot decide;
+	// only searches for other new categories wait meanwhile. It may block on disk
+	// and on writers, but must not search. Nil: undecided rows are judged by their
+	// ids alone.
 	Text func(Key) (Text, bool)
 }
 

@@ -194,7 +194,7 @@ func (x *Index) compactIfDue() {
 }
 
 func (x *Index) compact() {
-	c := merge(x.core)
+	c := merge(false, x.core)
 	x.mu.Lock()
 	x.core = c
 	x.mu.Unlock()

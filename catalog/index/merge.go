@@ -1,8 +1,9 @@
 package index
 
 // merge makes one core of the live rows of several, in their order. Of rows with the
-// same key the last one stays. The parts may still be read, but not written.
-func merge(parts ...*core) *core {
+// same key the last one stays. The parts may still be read, but not written; unless
+// they are used up, which frees their postings as it goes.
+func merge(useUp bool, parts ...*core) *core {
 	out := newCore()
 	maps := make([][]uint32, len(parts))
 	for n, p := range parts {
@@ -12,12 +13,6 @@ func merge(parts ...*core) *core {
 		maps = out.dropShadowed(parts, maps)
 	}
 	sizes, termMaps := out.takeTerms(parts, maps)
-	for t, n := range sizes {
-		if n > 0 {
-			out.terms[t].posts = make([]uint32, 0, n)
-			out.postings += n
-		}
-	}
 	for n, p := range parts {
 		for t := range p.terms {
 			to := termMaps[n][t]
@@ -25,12 +20,19 @@ func merge(parts ...*core) *core {
 				continue
 			}
 			posts := out.terms[to].posts
+			if posts == nil {
+				posts = make([]uint32, 0, sizes[to])
+				out.postings += sizes[to]
+			}
 			for _, q := range p.terms[t].posts {
 				if doc := maps[n][q>>docShift]; doc != noDoc {
 					posts = append(posts, doc<<docShift|q&weightMask)
 				}
 			}
 			out.terms[to].posts = posts
+			if useUp {
+				p.terms[t].posts = nil
+			}
 		}
 	}
 	out.takeWords(parts, termMaps)

@@ -221,7 +221,7 @@ func (p *plan) unanswered(c *core) []int {
 	var list []int
 	for i := range p.terms {
 		t, known := c.lookup(p.terms[i].typed)
-		if len(p.terms[i].alts) == 0 && (!known || int(t) >= len(c.lex.words)) {
+		if len(list) < maxMisspelled && len(p.terms[i].alts) == 0 && (!known || int(t) >= len(c.lex.words)) {
 			list = append(list, i)
 		}
 	}

@@ -13,7 +13,6 @@ const sparseShare = 32
 
 // view is what one search sees of a core: nothing in it changes any more.
 type view struct {
-	core         *core // only for what needs its lock again
 	rows         int
 	blocks       []*block
 	idents       []*ident
@@ -46,6 +45,7 @@ type scratch struct {
 	hubFlags []Flags
 	category []uint64
 	top      []candidate
+	masks    []rowBits // per block: rows that a browse may see
 	perHub   []int
 }
 
@@ -74,68 +74,66 @@ func (v *view) order(a, b *candidate) int {
 
 // Search finds, filters, orders and pages.
 func (x *Index) Search(q Query) Result {
-	in := parseIntent(q.Intent)
-	f := newFilter(&q)
 	if len(q.Category) > MaxCategoryBytes {
 		return Result{}
 	}
+	in := parseIntent(q.Intent)
+	f := newFilter(&q)
 	category := strings.ToLower(q.Category)
 	x.fill(category)
+
 	s := <-x.scratch
 	defer func() { x.scratch <- s }()
-
-	x.mu.RLock()
-	c := x.core
-	cat := c.ready(category)
-	for cat == nil && category != "" { // forgotten since: other categories were asked for
-		x.mu.RUnlock()
-		x.fill(category)
-		x.mu.RLock()
-		c = x.core
-		cat = c.ready(category)
-	}
-	v := &s.view
-	v.core, v.rows = c, c.rows
-	v.blocks = append(v.blocks[:0], c.blocks...)
-	if v.rows&blockMask != 0 { // writers go on filling the last block, which is read as a whole
-		s.last = *c.blocks[len(c.blocks)-1]
-		v.blocks[len(v.blocks)-1] = &s.last
-	}
-	v.idents, v.products, v.capabilities, v.hubs = c.idents, c.products.list, c.capabilities.list, c.hubs.list
-	s.hubFlags = append(s.hubFlags[:0], c.hubFlags...)
-	f.setHubs(s.hubFlags)
-	if q.Hub != "" && q.Hub != "any" {
-		h, ok := c.hubs.ids[q.Hub]
-		f.hub, f.oneHub, f.nothing = h, true, !ok
-	}
-	if cat != nil {
-		s.category = cat.copyInto(s.category[:0], c.rows)
-		f.category = s.category
-	}
+	c := x.hold(category)
+	s.see(c)
+	f.bind(s, c, &q, category)
 	p := c.planTerms(in.tokens)
 	p.resolve(c)
 	exact := c.exact(in)
-	spelling := p.unanswered(c)
+	misspelled := p.unanswered(c)
 	vocab := vocabulary{c.words, c.fuzzy, c.fuzzyOf}
 	x.mu.RUnlock()
 
 	if f.nothing {
 		return Result{}
 	}
-	for _, i := range spelling {
+	for _, i := range misspelled {
 		nearby := vocab.near(p.terms[i].typed, i == len(p.terms)-1)
 		x.mu.RLock()
-		p.terms[i].correct(c, nearby, v.rows)
+		p.terms[i].correct(c, nearby, s.view.rows)
 		x.mu.RUnlock()
 	}
-	s.grow(v.rows)
-	var r Result
+	s.grow(s.view.rows)
 	if in.text == "" {
-		r.Hits, r.Total = s.browse(&f, q.Offset, q.Limit)
-		return r
+		hits, total := s.browse(&f, q.Offset, q.Limit)
+		return Result{hits, total}
 	}
-	p.weigh(v.rows)
+	p.weigh(s.view.rows)
 	return s.ranked(&p, exact, &f, q.Offset, q.Limit)
+}
+
+// hold returns the core, with mu held for reading, once the category is ready in it.
+func (x *Index) hold(category string) *core {
+	for {
+		x.mu.RLock()
+		if category == "" || x.core.ready(category) != nil {
+			return x.core
+		}
+		x.mu.RUnlock() // forgotten since: other categories were asked for
+		x.fill(category)
+	}
+}
+
+// see notes what there is now. The caller holds the core still.
+func (s *scratch) see(c *core) {
+	v := &s.view
+	v.rows = c.rows
+	v.blocks = append(v.blocks[:0], c.blocks...)
+	if v.rows&blockMask != 0 { // writers go on filling the last block, which is read as a whole
+		s.last = *c.blocks[len(c.blocks)-1]
+		v.blocks[len(v.blocks)-1] = &s.last
+	}
+	v.idents, v.products, v.capabilities, v.hubs = c.idents, c.products.list, c.capabilities.list, c.hubs.list
 }
 
 // ranked scores every row that answers the plan and returns the page.
