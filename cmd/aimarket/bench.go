@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime/pprof"
 	"time"
 
 	"github.com/aimarket/aimarket/cmd/aimarket/bench"
@@ -19,6 +20,7 @@ type benchCmd struct {
 	Round  time.Duration `help:"Length of one round." default:"3s"`
 	Rounds int           `help:"Rounds of figure and floor in turns; the median counts." default:"3"`
 	Child  bool          `hidden:"" help:"Run one measure in this process."`
+	CPU    string        `help:"Write a CPU profile of one named measure here." name:"cpu-profile" type:"path" placeholder:"FILE"`
 }
 
 // Help is shown by aimarket bench --help.
@@ -59,7 +61,7 @@ func (c benchCmd) Run(e *env) error {
 	}
 	o := bench.Options{Dir: c.Dir, Round: c.Round, Rounds: c.Rounds, Self: self, Version: version,
 		Say: func(s string) { fmt.Fprintln(e.err, "  "+s) }}
-	if c.Child {
+	if c.Child || c.CPU != "" {
 		return c.child(e, o)
 	}
 	sync, err := bench.SyncCost(c.Dir)
@@ -125,6 +127,17 @@ func (c benchCmd) child(e *env, o bench.Options) error {
 	m, err := bench.Find(c.Names[0])
 	if err != nil {
 		return err
+	}
+	if c.CPU != "" {
+		f, err := os.Create(c.CPU)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
 	}
 	results, err := m.Run(e.ctx, o)
 	for _, r := range results {

@@ -47,6 +47,10 @@ type InputError struct {
 	Reason string // a sentence without a subject: "is missing; …"
 }
 
+// InvalidInput marks it as the caller's fault for the router, which then answers
+// 400 and not 502.
+func (*InputError) InvalidInput() bool { return true }
+
 func (e *InputError) Error() string {
 	if e.Field == "" {
 		return "input " + e.Reason

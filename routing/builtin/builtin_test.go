@@ -14,6 +14,7 @@ import (
 
 	"github.com/aimarket/aimarket/catalog"
 	"github.com/aimarket/aimarket/internal/canon"
+	"github.com/aimarket/aimarket/routing"
 )
 
 func parse(t testing.TB, s string) canon.Value {
@@ -328,5 +329,21 @@ func TestCancelled(t *testing.T) {
 	var in *InputError
 	if !errors.Is(err, context.Canceled) || errors.As(err, &in) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestInputErrorsAreTheCallersFault: the router answered a bad input with 502, as
+// if the capability had failed.
+func TestInputErrorsAreTheCallersFault(t *testing.T) {
+	for _, c := range All() {
+		input, err := canon.Parse([]byte(`{}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Run(t.Context(), input)
+		var fault routing.InputFault
+		if !errors.As(err, &fault) || !fault.InvalidInput() {
+			t.Errorf("%s answers an empty input with %v, which the router does not know for the caller's fault", c.Row.CapabilityID, err)
+		}
 	}
 }
