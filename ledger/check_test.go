@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/aimarket/aimarket/internal/store"
 	"github.com/aimarket/aimarket/ledger"
 	"github.com/aimarket/aimarket/ledger/storagetest"
 )
@@ -202,5 +205,29 @@ func TestCheckWhileBusy(t *testing.T) {
 		if err != nil && !errors.Is(err, ledger.ErrBusy) || len(rep.Violations) > 0 {
 			t.Fatalf("seen from another front: %v, %v", rep.Violations, err)
 		}
+	}
+}
+
+// TestCheckReadOnly: the books of a stopped hub are checked without touching them.
+func TestCheckReadOnly(t *testing.T) {
+	fs := vfs.NewMem()
+	db, err := store.Open("db", store.Options{FS: fs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHub(t, func(c *ledger.Config) { c.Storage = ledger.NewPebbleStorage(db) })
+	id, secret := h.open(t, 1000)
+	h.pay(t, id, secret, "r", 10)
+	h.hold(t, id, secret, "running", 10)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if db, err = store.Open("db", store.Options{FS: fs, ReadOnly: true}); err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rep, err := ledger.CheckStorage(ctx, ledger.NewPebbleStorage(db))
+	if err != nil || len(rep.Violations) != 0 || rep.Channels != 1 || rep.Holds != 1 || rep.Receipts != 1 {
+		t.Errorf("CheckStorage = %+v, %v", rep, err)
 	}
 }
