@@ -70,6 +70,11 @@ func (s *Server) openChannel(w http.ResponseWriter, r *http.Request, rt *route) 
 	if ask.Chain == "" {
 		ask.Chain = defaultChain
 	}
+	if s.onTrial(r, ask.TxHash) {
+		s.fail(w, r, refuse(http.StatusBadRequest, string(routing.SandboxConflict),
+			"the request names a sandbox visitor and a deposit that no chain knows; no channel was opened; call without one for a free trial, or leave out X-AIMarket-Sandbox-Visitor to open it").as(formChannel))
+		return
+	}
 	ch, secret, err := s.cfg.Ledger.OpenChannel(r.Context(), ask)
 	if err != nil {
 		s.fail(w, r, channelProblem(err))
@@ -79,6 +84,19 @@ func (s *Server) openChannel(w http.ResponseWriter, r *http.Request, rt *route) 
 	b = b.str("wallet", ch.Wallet).str("tx_hash", ch.TxHash).str("recipient", "").str("channel_secret", secret)
 	w.Header().Set("Cache-Control", "no-store")
 	send(w, http.StatusOK, b.close().end())
+}
+
+// onTrial reports an opening by a client that is on its free trial and only tries
+// its luck with a made-up deposit, as the bridges do before every call (consumer
+// contract §4). A channel would spoil that call, which may name a visitor or a
+// channel and not both; told no, the client makes it without one.
+func (s *Server) onTrial(r *http.Request, txHash string) bool {
+	visitor := single(r.Header, "X-Aimarket-Sandbox-Visitor")
+	if visitor == "" || txHash == "" || strings.HasPrefix(txHash, "0x") {
+		return false
+	}
+	q, err := s.cfg.Router.SandboxQuota(r.Context(), visitor)
+	return err == nil && q.Enabled
 }
 
 // channelMembers prints what may be shown of a channel to who knows its id alone.

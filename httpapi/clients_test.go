@@ -200,6 +200,53 @@ func TestClientBridges(t *testing.T) {
 	r.is("error", `"sandbox_conflict"`)
 }
 
+// B wraps P, which first tries to open a channel on a made-up deposit and calls
+// without one if that is refused. Granting it would make every call a conflict.
+func TestClientBridgesOnTrialGetNoChannel(t *testing.T) {
+	h := newHub(t)
+	visitor := "X-AIMarket-Sandbox-Visitor: bridge-visitor-1"
+	for name, c := range map[string]struct {
+		body    string
+		headers []string
+		status  int
+	}{
+		"made-up deposit of a visitor": {`{"deposit_usd":1,"tx_hash":"agent-1768000000"}`, []string{visitor}, http.StatusBadRequest},
+		"made-up deposit":              {`{"deposit_usd":1,"tx_hash":"agent-1768000000"}`, nil, http.StatusOK},
+		"visitor without a deposit":    {`{"deposit_usd":1,"token":"USDT","chain":"base"}`, []string{visitor}, http.StatusOK},
+		"visitor with a transaction":   {`{"deposit_usd":1,"tx_hash":"0x` + strings.Repeat("ab", 32) + `"}`, []string{visitor}, http.StatusOK},
+		"a visitor no trial would take": {
+			`{"deposit_usd":1,"tx_hash":"agent-1768000000"}`, []string{"X-AIMarket-Sandbox-Visitor: v"}, http.StatusOK,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := h.post(prefix+"/channel/open", c.body, c.headers...)
+			if r.status != c.status {
+				t.Fatalf("status %d, want %d\n%s", r.status, c.status, r.body)
+			}
+			if c.status == http.StatusBadRequest {
+				r.is("code", `"sandbox_conflict"`).kinds(t, "", "error:string")
+			}
+		})
+	}
+	// Its calls then spend the trial, and go on telling it apart from a payment.
+	for range 3 {
+		h.post(prefix+"/invoke", `{"capability_id":"echo@v1","input":{"text":"b"}}`, visitor).want(http.StatusOK)
+	}
+	h.post(prefix+"/channel/open", `{"deposit_usd":1,"tx_hash":"agent-1768000000"}`, visitor).want(http.StatusBadRequest)
+	h.post(prefix+"/invoke", `{"capability_id":"echo@v1","input":{"text":"b"}}`, visitor).want(http.StatusTooManyRequests)
+}
+
+// A (A2A in P) posts to a path that this hub may not have, accepting anything.
+func TestClientPostsGetJSON(t *testing.T) {
+	h := newHub(t)
+	r := h.do(http.MethodPost, "/a2a", `{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{}}`, "Accept: */*", "Content-Type: application/json")
+	r.want(http.StatusNotFound)
+	r.is("error", `"not_found"`)
+	if got := r.header.Get("Content-Type"); got != "application/json" {
+		t.Errorf("content type %q", got)
+	}
+}
+
 // G is the MCP gateway: it sends an API key or a visitor, and guesses the product.
 func TestClientGateway(t *testing.T) {
 	h := newHub(t)

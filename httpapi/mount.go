@@ -191,8 +191,11 @@ func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
 }
 
 // wantsPage reports a request that a browser made for a person, or that did not
-// say what it wants.
+// say what it wants. A program that posts reads JSON, whatever it says it accepts.
 func wantsPage(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
 	accept := r.Header.Get("Accept")
 	return accept == "" || strings.Contains(accept, "text/html") || strings.Contains(accept, "*/*")
 }

@@ -175,9 +175,12 @@ func (s *Server) channelRoutes() []*route {
 			method: http.MethodPost, path: prefix + "/channel/open", id: "openChannel", tag: "channels",
 			summary: "Open a prepaid channel",
 			notes:   "The channel_secret is shown once; every call on the channel needs it. Name an owner_key to be able to recover a lost secret. With an Idempotency-Key of 16 to 128 hard-to-guess characters the same request returns the same channel.",
-			params:  []param{header(opt("Idempotency-Key", text().length(16, maxIdempotencyKey).matching(`^[!-~]+$`).about("Visible ASCII, hard to guess: a UUID.")))},
-			takes:   openRequest, form: formChannel,
-			answers: []answer{ok("The channel and its secret.", openResult), {status: http.StatusBadRequest, about: "The ledger refused, and says why; a missing payer proof comes with the challenge to sign.", body: refusal}, off, limited},
+			params: []param{
+				header(opt("Idempotency-Key", text().length(16, maxIdempotencyKey).matching(`^[!-~]+$`).about("Visible ASCII, hard to guess: a UUID."))),
+				header(opt("X-AIMarket-Sandbox-Visitor", text().about("With it, a deposit whose tx_hash is not of the form 0x… is refused: the visitor's free trials need no channel."))),
+			},
+			takes: openRequest, form: formChannel,
+			answers: []answer{ok("The channel and its secret.", openResult), {status: http.StatusBadRequest, about: "The ledger refused, and says why; a missing payer proof comes with the challenge to sign; sandbox_conflict.", body: refusal}, off, limited},
 			handle:  s.openChannel,
 		},
 		{
