@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -27,6 +28,7 @@ func Run(t *testing.T, open func(t *testing.T) ledger.Storage) {
 		{"Scan", testScan},
 		{"ScanSnapshot", testScanSnapshot},
 		{"Expect", testExpect},
+		{"ExpectAfterOtherWrites", testExpectAfterOtherWrites},
 		{"AllOrNothing", testAllOrNothing},
 		{"KeepsNoSlice", testKeepsNoSlice},
 		{"Barrier", testBarrier},
@@ -176,6 +178,47 @@ func testExpect(t *testing.T, s ledger.Storage) {
 			get(t, s, "ledger/w", c.name)
 		}
 	}
+}
+
+// testExpectAfterOtherWrites: an expectation sees every write before it, whether
+// that one expected the row too, only wrote it, deleted it, or failed.
+func testExpectAfterOtherWrites(t *testing.T, s ledger.Storage) {
+	key := []byte("ledger/e")
+	swap := func(from, to string) error {
+		_, err := s.Apply(context.Background(), ledger.Batch{
+			Expect: []ledger.Expectation{{Key: key, Value: []byte(from)}}, Put: []ledger.Row{{Key: key, Value: []byte(to)}},
+		})
+		return err
+	}
+	conflict := func(from string) {
+		t.Helper()
+		if err := swap(from, "never"); !errors.Is(err, ledger.ErrConflict) {
+			t.Fatalf("expecting %q: %v, want ErrConflict", from, err)
+		}
+	}
+	ok := func(from, to string) {
+		t.Helper()
+		if err := swap(from, to); err != nil {
+			t.Fatalf("expecting %q: %v", from, err)
+		}
+		get(t, s, "ledger/e", to)
+	}
+	put(t, s, row("ledger/e", "1"))
+	ok("1", "2")
+	conflict("1")
+	ok("2", "3")
+	put(t, s, row("ledger/e", "4"))
+	conflict("3")
+	ok("4", "5")
+	write(t, s, ledger.Batch{Delete: [][]byte{key}})
+	conflict("5")
+	put(t, s, row("ledger/e", "6"))
+	ok("6", strings.Repeat("long", 1000))
+	ok(strings.Repeat("long", 1000), "7")
+	conflict(strings.Repeat("long", 1000))
+	write(t, s, ledger.Batch{Expect: []ledger.Expectation{{Key: key, Value: []byte("7")}}, Delete: [][]byte{key}})
+	conflict("7")
+	absent(t, s, "ledger/e")
 }
 
 func testAllOrNothing(t *testing.T, s ledger.Storage) {
