@@ -52,10 +52,12 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, p *problem) {
 	if p.wait > 0 {
 		seconds := strconv.FormatInt(int64((p.wait+time.Second-1)/time.Second), 10)
 		h.Set("Retry-After", seconds)
-		h.Set("RateLimit-Reset", seconds)
-		h.Set("RateLimit-Remaining", "0")
-		if p.limit > 0 {
-			h.Set("RateLimit-Limit", strconv.Itoa(p.limit))
+		if p.status == http.StatusTooManyRequests {
+			h.Set("RateLimit-Reset", seconds)
+			h.Set("RateLimit-Remaining", "0")
+			if p.limit > 0 {
+				h.Set("RateLimit-Limit", strconv.Itoa(p.limit))
+			}
 		}
 	}
 	if p.status == http.StatusUnauthorized {

@@ -1,5 +1,5 @@
 async function find() {
-  const q = new URLSearchParams({ intent: $("intent").value, limit: "12" });
+  const q = new URLSearchParams({ intent: $("intent").value, limit: "6" });
   const cap = $("budget").value.trim();
   if (cap) q.set("budget", cap);
   const r = await call("search?" + q);

@@ -61,6 +61,7 @@ function signedText(text, receipt) {
 }
 const bytes = (b64) => Uint8Array.from(atob(b64), (c) => c.charCodeAt(0));
 async function checkHere(receipt) {
+  if (receipt.signature.version) return null; // this page knows the form of a delivery only
   try {
     const issued = await fetch(api + "/receipts/" + encodeURIComponent(receipt.nonce)).then((r) => r.text());
     const key = await crypto.subtle.importKey("raw", bytes($("key").textContent), "Ed25519", false, ["verify"]);
@@ -69,7 +70,7 @@ async function checkHere(receipt) {
 }
 async function judge(receipt) {
   const [r, here] = await Promise.all([post("receipts/verify", { receipt }), checkHere(receipt)]);
-  const verdict = (ok, who) => el("p", { class: ok === null ? "soft" : ok ? "good" : "bad" }, ok === null ? who + " cannot check Ed25519." : (ok ? "✓ valid" : "✗ not valid") + ", says " + who + ".");
+  const verdict = (ok, who) => el("p", { class: ok === null ? "soft" : ok ? "good" : "bad" }, ok === null ? who + " did not check this one." : (ok ? "✓ valid" : "✗ not valid") + ", says " + who + ".");
   show("receipt", verdict(r.ok && r.body.valid && r.body.signer_matches_live_key, "the hub"), verdict(here, "your browser"), el("pre", {}, JSON.stringify(receipt, null, 2)));
 }
 async function invoke(headers) {
@@ -77,7 +78,10 @@ async function invoke(headers) {
   try { input = JSON.parse($("input").value); } catch (e) { return show("answer", el("p", { class: "bad", role: "alert" }, "The input is not JSON: " + e.message)); }
   show("answer", el("p", { class: "soft" }, "Calling…"));
   const r = await post("invoke", { product_id: chosen.product_id, capability_id: chosen.capability_id, source_hub: chosen.source_hub, input }, headers);
-  if (!r.ok) return show("answer", problem(r), r.body.category ? el("p", { class: "soft" }, r.body.category + ": " + r.body.reason) : null);
+  if (!r.ok) {
+    show("answer", problem(r), r.body.category ? el("p", { class: "soft" }, r.body.category + ": " + r.body.reason) : null);
+    return r.body.rejection_receipt ? judge(r.body.rejection_receipt) : show("receipt", "A call that was not delivered has no receipt.");
+  }
   if (channel && typeof r.body.remaining_balance === "number") { channel.balance_usd = r.body.remaining_balance; paint(); }
   const note = r.body.sandbox ? "A free trial; " + r.body.remaining + " left." : "Charged " + money(r.body.price_usd) + ".";
   show("answer", el("p", {}, note + " It took " + r.body.latency_ms + " ms."), el("pre", {}, JSON.stringify(r.body.result, null, 2)));
