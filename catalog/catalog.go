@@ -88,6 +88,8 @@ type Catalog struct {
 
 	total, local, products atomic.Int64
 
+	builtins sync.Map // Key → nothing: rows that run in this process
+
 	peersMu   sync.RWMutex // taken after mu; guards the maps; a peer itself never changes
 	peers     map[string]*Peer
 	waiting   map[string]int  // pending peers by host name

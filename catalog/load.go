@@ -120,6 +120,7 @@ func (c *Catalog) indexChunk(b *index.Builder, ch chunk, top *topList) error {
 		start = ch.ends[i+1]
 		c.table.overlay(&r)
 		rows = append(rows, indexRow(&r))
+		c.noteBuiltin(&r)
 		if executable(&r) {
 			top.add(topRow{r.Key, r.TrustScore})
 		}

@@ -168,6 +168,7 @@ func (c *Catalog) adopt(changes []change) {
 			c.top.add(topRow{r.Key, r.TrustScore})
 		}
 		c.table.overlay(&r)
+		c.noteBuiltin(&r)
 		rows[i], keys[i], best[i] = indexRow(&r), r.Key, bestKey(r.CapabilityID, r.SourceHub)
 	}
 	c.rows.drop(keys...)
