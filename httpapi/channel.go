@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -201,42 +200,6 @@ func (s *Server) recoverChannel(w http.ResponseWriter, r *http.Request, rt *rout
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	send(w, http.StatusOK, newBody(160).str("channel_id", id).str("channel_secret", secret).str("protocol_version", protocolVersion).end())
-}
-
-// channelStatus maps the ledger's refusals of channel routes to statuses; any
-// other is the 400 of the payments contract §4.
-var channelStatus = map[ledger.Kind]int{
-	ledger.KindUnknownChannel: http.StatusNotFound,
-	ledger.KindUnknownDebt:    http.StatusNotFound,
-	ledger.KindAlreadyPaid:    http.StatusConflict,
-	ledger.KindMoneyOff:       http.StatusServiceUnavailable,
-	ledger.KindBusy:           http.StatusServiceUnavailable,
-	ledger.KindConflict:       http.StatusServiceUnavailable,
-	ledger.KindStorage:        http.StatusInternalServerError,
-	ledger.KindCorrupt:        http.StatusInternalServerError,
-	ledger.KindOverflow:       http.StatusInternalServerError,
-	ledger.KindNotFound:       http.StatusInternalServerError,
-}
-
-// channelProblem words what the ledger refused. Its text is the protocol's.
-func channelProblem(err error) *problem {
-	var e *ledger.Error
-	if !errors.As(err, &e) {
-		return internalError(err).as(formChannel)
-	}
-	status, ok := channelStatus[e.Kind]
-	if !ok {
-		status = http.StatusBadRequest
-	}
-	if status == http.StatusInternalServerError {
-		return internalError(err).as(formChannel)
-	}
-	p := refuse(status, string(e.Kind), e.Error()).as(formChannel)
-	p.wait = e.RetryAfter
-	if e.Challenge != "" {
-		p.fields = append(p.fields, routing.Field{Name: "challenge", Value: appendQuoted(nil, e.Challenge)})
-	}
-	return p
 }
 
 // pathValue is a path parameter, decoded.
