@@ -111,6 +111,9 @@ func (l *Ledger) unseen(ctx context.Context, s *slot, d *draft, ref string) erro
 	if _, live := s.holds[ref]; live {
 		return ErrReplay
 	}
+	if s.seen != nil && !s.seen.has(ref) {
+		return nil
+	}
 	mark := len(d.arena)
 	d.arena = appendSpentKey(d.arena, s.acc.ID, ref)
 	switch _, err := l.c.Storage.Get(ctx, d.cut(mark)); {

@@ -103,6 +103,33 @@ func TestHoldRefusals(t *testing.T) {
 	}
 }
 
+// TestReplayIsRefusedByWhoeverLooks: the process that saw the first use, one that
+// was started later, and one beside it that knew the channel before.
+func TestReplayIsRefusedByWhoeverLooks(t *testing.T) {
+	h := newHub(t, onPebble(t))
+	id, secret := h.open(t, 1000)
+	beside := newHub(t, func(c *ledger.Config) { c.Storage, c.Owner = h.storage, "front-2" })
+	if err := beside.Release(ctx, beside.hold(t, id, secret, "first", 1)); err != nil {
+		t.Fatal(err)
+	}
+	h.pay(t, id, secret, "paid", 10)
+	if err := h.Release(ctx, h.hold(t, id, secret, "released", 10)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Debit(ctx, ledger.HoldRequest{ChannelID: id, Secret: secret, ReceiptID: "debited", Amount: 10}); err != nil {
+		t.Fatal(err)
+	}
+	later := newHub(t, func(c *ledger.Config) { c.Storage, c.Owner = h.storage, "front-3" })
+	for name, l := range map[string]*hub{"first": h, "beside": beside, "later": later} {
+		for _, ref := range []string{"first", "paid", "released", "debited"} {
+			if _, err := l.Hold(ctx, ledger.HoldRequest{ChannelID: id, Secret: secret, ReceiptID: ref, Amount: 1}); !errors.Is(err, ledger.ErrReplay) {
+				t.Errorf("%s, %s: %v, want ErrReplay", name, ref, err)
+			}
+		}
+	}
+	h.check(t)
+}
+
 func TestReceiptIDsAreScopedToTheirChannel(t *testing.T) {
 	h := newHub(t)
 	a, secretA := h.open(t, 1000)
