@@ -45,6 +45,10 @@ fuzz: ## every fuzz target for FUZZTIME (default 30s) each
 soak: build ## kill -9 the real binary under load, over and over, and check its books (ROUNDS=20)
 	AIMARKET_SOAK_ROUNDS=$(or $(ROUNDS),20) $(GO) test -count=1 -run TestKillLoop -v -timeout 2h ./cmd/aimarket
 
+.PHONY: interop
+interop: build ## the published clients against this hub; needs package registries
+	./httpapi/interop/run.sh bin/aimarket
+
 .PHONY: bench
 bench: build ## the measured figures, each beside its bare floor
 	./bin/aimarket bench
