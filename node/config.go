@@ -12,12 +12,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/aimarket/aimarket/ledger"
 )
 
 // Config is everything a node can be told. It is plain values: where they came
-// from (flags, environment, file) is the command's business. Zero durations and
-// counts mean what their comments say, never "default": Defaults fills those.
+// from (flags, environment, file) and what they are by default is the command's
+// business: zero means what the comment says, never "default".
 type Config struct {
 	DataDir        string // database, key and admin socket
 	Listen         string // public HTTP, host:port
@@ -31,6 +33,10 @@ type Config struct {
 	Production bool // refuses what only a test network may have
 	SkipSeed   bool // list no built-in capabilities
 
+	FactoryURL    string // where an AI factory's products are called; "" lists none
+	FactoryRoot   string // its folder; "" is ./data
+	FactorySQLite string // its database; "" is FactoryRoot/state/pipeline.db
+
 	AdminToken      string // "" turns the operator routes off (503)
 	PublishToken    string // shared publisher token; "" leaves publishing open outside production
 	PublisherTokens map[string]string
@@ -41,14 +47,14 @@ type Config struct {
 	MetricsPublic  bool
 	MetricsToken   string
 
-	InvokesPerMinute   int // per client address, 0 off
-	ChannelsPerMinute  int // opens and closes per client address, 0 off
-	OpensPerHour       int // per wallet, 0 off; callers without one share ten times as many
-	ClosesPerHour      int // likewise
-	PublishesPerHour   int // per publisher, 0 off
-	SandboxTrials      int // per visitor for life, 0 turns trials off
-	SandboxPerHour     int // trials per client address, 0 off
-	MaxOpenChannels    int
+	InvokesPerMinute   int           // per client address, 0 off
+	ChannelsPerMinute  int           // opens and closes per client address, 0 off
+	OpensPerHour       int           // per wallet, 0 off; callers without one share ten times as many
+	ClosesPerHour      int           // likewise
+	PublishesPerHour   int           // per publisher, 0 off
+	SandboxTrials      int           // per visitor for life, 0 turns trials off
+	SandboxPerHour     int           // trials per client address, 0 off
+	MaxOpenChannels    int           // at least 1
 	ReapHoldsAfter     time.Duration // 0 never
 	RequestTimeout     time.Duration // one provider call
 	RoutingFeeBps      int
@@ -66,6 +72,16 @@ type Config struct {
 	Logger *slog.Logger
 	Now    func() time.Time
 	Rand   io.Reader
+
+	// Seams for tests.
+	files    vfs.FS        // the database's; nil is the operating system's
+	patience time.Duration // with calls in flight at shutdown; 0 is shutdownTimeout
+}
+
+// Validate refuses what no hub can run with, as New would. It opens nothing.
+func (c Config) Validate() error {
+	_, err := c.complete()
+	return err
 }
 
 // complete derives what was left open and refuses what cannot work.
@@ -89,7 +105,7 @@ func (c Config) complete() (Config, error) {
 		return c, errors.New("no data folder: give --data DIR")
 	}
 	if c.SigningKeyPath == "" {
-		c.SigningKeyPath = filepath.Join(c.DataDir, "hub_signing_key")
+		c.SigningKeyPath = filepath.Join(c.DataDir, keyFile)
 	}
 	switch c.Money {
 	case ledger.Demo, ledger.Off:
@@ -110,13 +126,31 @@ func (c Config) complete() (Config, error) {
 	if c.RoutingFeeBps < 0 || c.RoutingFeeBps > 10_000 {
 		return c, fmt.Errorf("routing fee of %d basis points is outside 0…10000", c.RoutingFeeBps)
 	}
-	for name, v := range map[string]float64{"minimum trust": c.MinTrust, "minimum trust to invoke": c.MinTrustInvoke} {
-		if !(v >= 0 && v <= 1) {
-			return c, fmt.Errorf("%s %v is outside 0…1", name, v)
+	for _, v := range []struct {
+		name  string
+		value float64
+	}{{"minimum trust", c.MinTrust}, {"minimum trust to invoke", c.MinTrustInvoke}} {
+		if !(v.value >= 0 && v.value <= 1) {
+			return c, fmt.Errorf("%s %v is outside 0…1", v.name, v.value)
 		}
 	}
+	if c.MaxOpenChannels < 1 {
+		return c, fmt.Errorf("at most %d open channels leaves nobody one: give 1 or more", c.MaxOpenChannels)
+	}
+	if c.MinStake < 0 {
+		return c, fmt.Errorf("minimum stake of %d micro-USD is negative", c.MinStake)
+	}
+	if c.CrawlInterval < 0 {
+		return c, fmt.Errorf("crawl interval %s is negative", c.CrawlInterval)
+	}
+	if err := c.completeFactory(); err != nil {
+		return c, err
+	}
 	if c.RequestTimeout <= 0 || c.RequestTimeout > MaxRequestTimeout {
-		return c, fmt.Errorf("request timeout %s is outside 1s…%s: clients give up at 30 s", c.RequestTimeout, MaxRequestTimeout)
+		return c, fmt.Errorf("request timeout %s is not above 0 and at most %s: clients give up at 30 s", c.RequestTimeout, MaxRequestTimeout)
+	}
+	if c.patience == 0 {
+		c.patience = shutdownTimeout
 	}
 	return c, nil
 }

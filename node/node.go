@@ -79,7 +79,7 @@ func New(ctx context.Context, c Config) (_ *Node, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		n.openStore, n.openCatalog, n.openLedger, n.openRouter, n.openAPI, n.listen,
+		n.bind, n.openStore, n.openCatalog, n.openLedger, n.openRouter, n.openAPI, n.listen,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -93,7 +93,7 @@ func (n *Node) openStore(context.Context) error {
 		return fmt.Errorf("making the data folder: %w", err)
 	}
 	// The store first: its lock is what keeps a second hub off this folder and key.
-	db, err := store.Open(filepath.Join(n.cfg.DataDir, databaseFolder), store.Options{Logger: n.cfg.Logger.With("part", "store")})
+	db, err := store.Open(filepath.Join(n.cfg.DataDir, databaseFolder), store.Options{FS: n.cfg.files, Logger: n.cfg.Logger.With("part", "store")})
 	if err != nil {
 		return fmt.Errorf("opening the data folder %s: %w", n.cfg.DataDir, err)
 	}
@@ -115,11 +115,9 @@ func (n *Node) openStore(context.Context) error {
 	return nil
 }
 
-const databaseFolder = "db"
-
 func (n *Node) openCatalog(ctx context.Context) error {
 	c, err := catalog.Open(ctx, catalog.Config{
-		Store: n.store, Signer: n.key, URLs: n.out, Now: n.cfg.Now,
+		Store: n.store, Signer: n.key, URLs: n.out, Now: n.cfg.Now, Logger: n.cfg.Logger.With("part", "catalogue"),
 		HubURL: n.cfg.HubURL, HubName: n.cfg.HubName, HubVersion: n.cfg.Version,
 		RoutingFeeBps: n.cfg.RoutingFeeBps, MinTrust: n.cfg.MinTrust,
 		CrawlInterval: n.cfg.CrawlInterval, SeedList: n.cfg.SeedList, Chains: n.cfg.Chains, Tokens: n.cfg.Tokens,
@@ -132,20 +130,16 @@ func (n *Node) openCatalog(ctx context.Context) error {
 	n.onClose("catalogue", func(context.Context) error { return c.Close() })
 
 	var rows []catalog.Capability
-	for _, b := range builtin.All() {
-		b.Row.SourceHubName = n.cfg.HubName
-		if n.cfg.SkipSeed {
-			if err := c.Remove(ctx, b.Row.Key); err != nil && !errors.Is(err, catalog.ErrUnknown) {
-				return fmt.Errorf("taking %s off: %w", b.Row.CapabilityID, err)
-			}
-			continue
+	if !n.cfg.SkipSeed {
+		for _, b := range builtin.All() {
+			b.Row.SourceHubName = n.cfg.HubName
+			rows = append(rows, b.Row)
 		}
-		rows = append(rows, b.Row)
 	}
-	if err := c.Put(ctx, rows); err != nil {
+	if err := c.SetBuiltins(ctx, rows); err != nil {
 		return fmt.Errorf("listing the built-in capabilities: %w", err)
 	}
-	return nil
+	return n.importFactory(ctx)
 }
 
 func (n *Node) openLedger(ctx context.Context) error {
@@ -182,7 +176,7 @@ func (n *Node) openRouter(ctx context.Context) error {
 		funcs[b.Row.CapabilityID] = b.Run
 	}
 	r, err := routing.New(ctx, routing.Config{
-		Catalog: n.catalog, Ledger: n.ledger, Store: n.store, Provider: n.out, Builtins: funcs,
+		Catalog: n.catalog, Ledger: n.ledger, Store: n.store, Provider: n.provider(), Builtins: funcs,
 		Plugins: []routing.PluginConfig{{Plugin: gate, EntryKey: "safety", Required: true}},
 		Allow:   n.cfg.Plugins, AllowSet: n.cfg.PluginsSet,
 		Signer: n.key, Now: n.cfg.Now, Rand: n.cfg.Rand, Logger: n.cfg.Logger.With("part", "routing"),
@@ -195,7 +189,12 @@ func (n *Node) openRouter(ctx context.Context) error {
 		return fmt.Errorf("opening the router: %w", err)
 	}
 	n.router = r
-	n.onClose("calls in flight", r.Close)
+	n.onClose("calls in flight", func(ctx context.Context) error {
+		// The public server has waited for them; these are the ones it cut off.
+		ctx, cancel := context.WithTimeout(ctx, settlePatience)
+		defer cancel()
+		return r.Close(ctx)
+	})
 	return nil
 }
 

@@ -58,6 +58,9 @@ type settings struct {
 
 	SeedList      []string `help:"Hubs named as seeds in the discovery document." env:"AIMARKET_SEED_LIST" group:"hub"`
 	CrawlInterval seconds  `help:"Seconds between crawls, as published." name:"crawl-interval-s" default:"3600" env:"AIMARKET_CRAWL_INTERVAL_S" group:"hub"`
+	FactoryURL    string   `help:"Address at which the products of an AI factory are called; without it none is listed." env:"AIFACTORY_PUBLIC_URL" placeholder:"URL" group:"hub"`
+	FactoryRoot   string   `help:"Folder of that factory, with state/pipeline.db; ./data if empty." env:"AIFACTORY_DATA_ROOT" placeholder:"DIR" group:"hub"`
+	FactorySQLite string   `help:"Database of that factory, if it is elsewhere." name:"factory-sqlite" env:"SQLITE_PATH" placeholder:"FILE" group:"hub"`
 	Plugins       *string  `help:"Plugins to load, comma-separated short or full names; all if not given, none if empty." name:"plugin-whitelist" env:"AIMARKET_PLUGIN_WHITELIST" placeholder:"NAMES" group:"hub"`
 }
 
@@ -83,6 +86,7 @@ func (s settings) config() (node.Config, error) {
 		MaxOpenChannels: s.MaxOpenChannels, ReapHoldsAfter: s.HoldReapAfter.duration(), RequestTimeout: s.RequestTimeout.duration(),
 		RoutingFeeBps: s.RoutingFeeBps, MinTrust: s.MinTrust, MinTrustInvoke: s.MinTrustInvoke,
 		RequireProviderSig: s.RequireSig, Chains: trimmed(s.PaymentChains), Tokens: trimmed(s.PaymentTokens),
+		FactoryURL: s.FactoryURL, FactoryRoot: s.FactoryRoot, FactorySQLite: s.FactorySQLite,
 		SeedList: trimmed(s.SeedList), CrawlInterval: s.CrawlInterval.duration(),
 	}
 	if s.Production && s.MinStake < 25 {
