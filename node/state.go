@@ -16,6 +16,8 @@ import (
 // key file beside it.
 const keyFile = "hub_signing_key"
 
+const databaseFolder = "db"
+
 // Check verifies every money invariant of a stopped or crashed hub's folder and
 // changes nothing.
 func Check(ctx context.Context, dataDir string) (ledger.Report, error) {
@@ -45,16 +47,23 @@ func (n *Node) Backup(ctx context.Context, dir string) error {
 	return backup(ctx, n.store, n.cfg.SigningKeyPath, dir)
 }
 
-// BackupStopped is Backup for a folder that no hub holds.
-func BackupStopped(ctx context.Context, dataDir, dir string) error {
+// BackupStopped is Backup for a folder that no hub holds. key is the hub's key
+// file; "" is the one in the folder.
+func BackupStopped(ctx context.Context, dataDir, key, dir string) error {
+	if key == "" {
+		key = filepath.Join(dataDir, keyFile)
+	}
 	db, err := openReadOnly(dataDir)
 	if err != nil {
 		return err
 	}
-	return errors.Join(backup(ctx, db, filepath.Join(dataDir, keyFile), dir), db.Close())
+	return errors.Join(backup(ctx, db, key, dir), db.Close())
 }
 
-func backup(_ context.Context, db *store.DB, key, dir string) error {
+func backup(ctx context.Context, db *store.DB, key, dir string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	return installDir(dir, func(partial string) error {
 		if err := db.Checkpoint(filepath.Join(partial, databaseFolder)); err != nil {
 			return err
@@ -82,7 +91,8 @@ func Restore(ctx context.Context, from, dataDir string) (ledger.Report, error) {
 	})
 }
 
-// installDir lets fill make a folder beside dir, then gives it dir's name.
+// installDir lets fill make a folder beside dir, then gives it dir's name. A crash
+// on the way leaves dir.partial, which the next attempt removes.
 func installDir(dir string, fill func(partial string) error) error {
 	dir = filepath.Clean(dir)
 	entries, err := os.ReadDir(dir)
@@ -96,17 +106,18 @@ func installDir(dir string, fill func(partial string) error) error {
 	if err := os.RemoveAll(partial); err != nil {
 		return fmt.Errorf("removing an unfinished copy: %w", err)
 	}
-	if err := os.MkdirAll(partial, 0o700); err != nil {
-		return err
+	err = os.MkdirAll(partial, 0o700)
+	if err == nil {
+		err = fill(partial)
 	}
-	if err := fill(partial); err != nil {
+	if err == nil { // a rename replaces no folder everywhere
+		err = ignore(os.Remove(dir), fs.ErrNotExist)
+	}
+	if err == nil {
+		err = os.Rename(partial, dir)
+	}
+	if err != nil {
 		return errors.Join(err, os.RemoveAll(partial))
-	}
-	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := os.Rename(partial, dir); err != nil {
-		return err
 	}
 	return syncDir(filepath.Dir(dir))
 }

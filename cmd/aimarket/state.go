@@ -9,8 +9,8 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/aimarket/aimarket/node"
 )
@@ -53,8 +53,10 @@ func (c checkCmd) Run(e *env) error {
 }
 
 type backupCmd struct {
-	To   string `arg:"" help:"Folder to write the copy to; it must not exist or be empty." type:"path"`
-	Data string `help:"The hub's data folder." default:"./data" env:"AIMARKET_DATA" type:"path"`
+	To    string `arg:"" help:"Folder to write the copy to; it must not exist or be empty." type:"path"`
+	Data  string `help:"The hub's data folder." default:"./data" env:"AIMARKET_DATA" type:"path"`
+	Admin string `help:"Where the running hub listens for its operator, as given to serve." name:"admin-listen" default:"unix" env:"AIMARKET_ADMIN_LISTEN"`
+	Key   string `help:"The hub's key file, if it is not in the data folder; for a stopped hub." name:"signing-key-path" env:"AIMARKET_SIGNING_KEY_PATH" type:"path" placeholder:"FILE"`
 }
 
 // Help is shown by aimarket backup --help.
@@ -68,9 +70,9 @@ Example:
 
 // Run makes the backup.
 func (c backupCmd) Run(e *env) error {
-	err := askRunningHub(e.ctx, c.Data, c.To)
+	err := c.askRunningHub(e.ctx)
 	if errors.Is(err, errNotRunning) {
-		err = node.BackupStopped(e.ctx, c.Data, c.To)
+		err = node.BackupStopped(e.ctx, c.Data, c.Key, c.To)
 	}
 	if err != nil {
 		return err
@@ -82,22 +84,41 @@ func (c backupCmd) Run(e *env) error {
 	return nil
 }
 
-var errNotRunning = errors.New("no hub is running on this folder")
+var errNotRunning = errors.New("no hub answers there")
 
-func askRunningHub(ctx context.Context, data, to string) error {
-	socket := node.AdminSocket(data)
-	if _, err := os.Stat(socket); errors.Is(err, fs.ErrNotExist) {
+// admin is the operator's address of a running hub.
+func (c backupCmd) admin() (network, address string, err error) {
+	switch c.Admin {
+	case "", "off":
+		return "", "", errNotRunning
+	case "unix":
+		address, err = node.AdminSocket(c.Data)
+		if err != nil {
+			err = errors.Join(errNotRunning, err) // no hub could listen there either
+		}
+		return "unix", address, err
+	}
+	return "tcp", c.Admin, nil
+}
+
+func (c backupCmd) askRunningHub(ctx context.Context) error {
+	network, address, err := c.admin()
+	if err != nil {
+		return err
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return errNotRunning
 	}
-	hub := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
-		if err != nil {
-			return nil, errors.Join(errNotRunning, err)
-		}
-		return conn, nil
-	}}}
-	defer hub.CloseIdleConnections()
-	to, err := filepath.Abs(to)
+	if err != nil {
+		return fmt.Errorf("asking the running hub for a backup: %w", err)
+	}
+	defer conn.Close()
+	hub := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext:       func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+	}}
+	to, err := filepath.Abs(c.To)
 	if err != nil {
 		return err
 	}
@@ -113,10 +134,17 @@ func askRunningHub(ctx context.Context, data, to string) error {
 	}
 	defer resp.Body.Close()
 	answer, err := readLimited(resp.Body, maxDocument)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("the hub could not make the backup: %s", bytes.TrimSpace(answer))
+	if err != nil {
+		return fmt.Errorf("asking the running hub for a backup: %w", err)
 	}
-	return err
+	if resp.StatusCode != http.StatusOK {
+		var said struct{ Detail string }
+		if json.Unmarshal(answer, &said); said.Detail == "" {
+			said.Detail = string(bytes.TrimSpace(answer))
+		}
+		return fmt.Errorf("the hub could not make the backup: %s", said.Detail)
+	}
+	return nil
 }
 
 type restoreCmd struct {
