@@ -419,3 +419,24 @@ func TestCallerGoesAway(t *testing.T) {
 		t.Errorf("after the caller left: %s", got.body)
 	}
 }
+
+// Clients read any 403 of invoke as a safety block, so a capability that is not
+// trusted enough is refused with another status (consumer contract §4).
+func TestUntrustedIsNoSafetyBlock(t *testing.T) {
+	h := newHub(t)
+	id, secret := h.open("1")
+	h.post(prefix+"/invoke", `{"capability_id":"weak@v1"}`, on(id, secret)...).want(http.StatusServiceUnavailable).is("error", `"untrusted_capability"`)
+	h.get(prefix+"/channel/"+id).is("balance_usd", "1").is("held_usd", "0")
+}
+
+// A secret that is not configured is no secret that can be guessed.
+func TestNoSecretEqualsNothing(t *testing.T) {
+	for _, c := range []struct {
+		given, secret string
+		want          bool
+	}{{"", "", false}, {"x", "", false}, {"", "x", false}, {"x", "x", true}, {"x", "y", false}} {
+		if got := equalSecret(c.given, c.secret); got != c.want {
+			t.Errorf("%q against %q: %v", c.given, c.secret, got)
+		}
+	}
+}
