@@ -9,7 +9,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -40,6 +42,7 @@ func drive(b *testing.B, handler http.Handler, path string, body []byte, headers
 	defer transport.CloseIdleConnections()
 	b.SetParallelism(benchClients / 2) // GOMAXPROCS is 2 on the reference machine
 	b.ResetTimer()
+	before := cpuTime(b)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			r, err := http.NewRequest(http.MethodPost, server.URL+path, bytes.NewReader(body))
@@ -64,6 +67,18 @@ func drive(b *testing.B, handler http.Handler, path string, body []byte, headers
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
+	b.ReportMetric(float64((cpuTime(b)-before).Microseconds())/float64(b.N), "cpu-µs/op")
+}
+
+// cpuTime is what this process has used of the processors, clients included. On a
+// machine that is busy with other things it says more than the wall clock.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // BenchmarkFloor is the least that a paid call could cost: a chi echo, one
