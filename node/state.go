@@ -2,12 +2,14 @@ package node
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/aimarket/aimarket/internal/identity"
 	"github.com/aimarket/aimarket/internal/store"
 	"github.com/aimarket/aimarket/ledger"
 )
@@ -18,12 +20,16 @@ const keyFile = "hub_signing_key"
 
 const databaseFolder = "db"
 
-// Check verifies every money invariant of a stopped or crashed hub's folder and
-// changes nothing.
+// Check reads every row of a stopped or crashed hub's folder against its checksum,
+// verifies every money invariant and changes nothing.
 func Check(ctx context.Context, dataDir string) (ledger.Report, error) {
 	db, err := openReadOnly(dataDir)
 	if err != nil {
 		return ledger.Report{}, err
+	}
+	err = db.Scan(nil, nil, func(_, _ []byte) (bool, error) { return true, ctx.Err() })
+	if err != nil {
+		return ledger.Report{}, errors.Join(fmt.Errorf("reading %s: %w", dataDir, err), db.Close())
 	}
 	report, err := ledger.CheckStorage(ctx, ledger.NewPebbleStorage(db))
 	return report, errors.Join(err, db.Close())
@@ -72,8 +78,8 @@ func backup(ctx context.Context, db *store.DB, key, dir string) error {
 	})
 }
 
-// Restore copies a backup into dataDir, which must not exist or be empty, if every
-// invariant holds in it.
+// Restore copies a backup into dataDir, which must not exist or be empty, if its
+// key can be read and every invariant holds in it.
 func Restore(ctx context.Context, from, dataDir string) (ledger.Report, error) {
 	report, err := Check(ctx, from)
 	if err != nil {
@@ -82,6 +88,9 @@ func Restore(ctx context.Context, from, dataDir string) (ledger.Report, error) {
 	if n := len(report.Violations); n > 0 {
 		return report, fmt.Errorf("backup %s breaks %d invariants (first: %d, %s: %s): choose another", from, n,
 			report.Violations[0].Invariant, report.Violations[0].Subject, report.Violations[0].Detail)
+	}
+	if err := checkKey(filepath.Join(from, keyFile)); err != nil {
+		return report, fmt.Errorf("backup %s: %w", from, err)
 	}
 	return report, installDir(dataDir, func(partial string) error {
 		if err := store.Restore(filepath.Join(from, databaseFolder), filepath.Join(partial, databaseFolder), nil); err != nil {
@@ -120,6 +129,15 @@ func installDir(dir string, fill func(partial string) error) error {
 		return errors.Join(err, os.RemoveAll(partial))
 	}
 	return syncDir(filepath.Dir(dir))
+}
+
+// checkKey reads a key file and makes none.
+func checkKey(path string) error {
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("reading the hub's key: %w", err)
+	}
+	_, _, err := identity.LoadOrCreate(path, rand.Reader)
+	return err
 }
 
 func copyKey(from, to string) error {
