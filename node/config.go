@@ -74,7 +74,7 @@ type Config struct {
 	Rand   io.Reader
 
 	// Seams for tests.
-	files    vfs.FS        // the database's; nil is the operating system's
+	files    vfs.FS        // the database's; nil is vfs.Default
 	patience time.Duration // with calls in flight at shutdown; 0 is shutdownTimeout
 }
 
@@ -148,6 +148,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.RequestTimeout <= 0 || c.RequestTimeout > MaxRequestTimeout {
 		return c, fmt.Errorf("request timeout %s is not above 0 and at most %s: clients give up at 30 s", c.RequestTimeout, MaxRequestTimeout)
+	}
+	if c.files == nil {
+		c.files = vfs.Default
 	}
 	if c.patience == 0 {
 		c.patience = shutdownTimeout

@@ -149,7 +149,7 @@ func TestFailedStart(t *testing.T) {
 		}, "permission", false},
 		"database is a file": {func(t *testing.T, c *Config) {
 			write(filepath.Join(c.DataDir, databaseFolder), "x", 0o600)
-		}, "opening the data folder", false},
+		}, "not a directory", false},
 		"key is garbage": {func(t *testing.T, c *Config) {
 			write(filepath.Join(c.DataDir, keyFile), "short", 0o600)
 		}, "restore it from a backup", false},

@@ -14,10 +14,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/aimarket/aimarket/catalog"
@@ -89,11 +89,16 @@ func New(ctx context.Context, c Config) (_ *Node, err error) {
 }
 
 func (n *Node) openStore(context.Context) error {
-	if err := os.MkdirAll(n.cfg.DataDir, 0o700); err != nil {
+	database := filepath.Join(n.cfg.DataDir, databaseFolder)
+	err := makeFolder(vfs.Default, n.cfg.DataDir)
+	if err == nil {
+		err = makeFolder(n.cfg.files, database)
+	}
+	if err != nil {
 		return fmt.Errorf("making the data folder: %w", err)
 	}
 	// The store first: its lock is what keeps a second hub off this folder and key.
-	db, err := store.Open(filepath.Join(n.cfg.DataDir, databaseFolder), store.Options{FS: n.cfg.files, Logger: n.cfg.Logger.With("part", "store")})
+	db, err := store.Open(database, store.Options{FS: n.cfg.files, Logger: n.cfg.Logger.With("part", "store")})
 	if err != nil {
 		return fmt.Errorf("opening the data folder %s: %w", n.cfg.DataDir, err)
 	}

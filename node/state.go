@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/aimarket/aimarket/internal/identity"
 	"github.com/aimarket/aimarket/internal/store"
 	"github.com/aimarket/aimarket/ledger"
@@ -115,7 +117,10 @@ func installDir(dir string, fill func(partial string) error) error {
 	if err := os.RemoveAll(partial); err != nil {
 		return fmt.Errorf("removing an unfinished copy: %w", err)
 	}
-	err = os.MkdirAll(partial, 0o700)
+	err = makeFolder(vfs.Default, filepath.Dir(dir))
+	if err == nil {
+		err = os.Mkdir(partial, 0o700)
+	}
 	if err == nil {
 		err = fill(partial)
 	}
@@ -154,6 +159,32 @@ func copyKey(from, to string) error {
 		return fmt.Errorf("copying the hub's key: %w", err)
 	}
 	return syncDir(filepath.Dir(to))
+}
+
+// makeFolder makes dir and what is missing above it, and syncs the names: a power
+// cut must not take a folder whose files are on disk.
+func makeFolder(files vfs.FS, dir string) error {
+	dir = filepath.Clean(dir)
+	var parents []string
+	for d := dir; ; d = filepath.Dir(d) {
+		if _, err := files.Stat(d); err == nil || d == filepath.Dir(d) {
+			break
+		}
+		parents = append(parents, filepath.Dir(d))
+	}
+	if err := files.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, p := range parents {
+		d, err := files.OpenDir(p)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(d.Sync(), d.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func syncDir(dir string) error {

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/aimarket/aimarket/httpapi/client"
 	"github.com/aimarket/aimarket/internal/canon"
 	"github.com/aimarket/aimarket/internal/identity"
@@ -380,5 +382,23 @@ func TestReceiptOfACopyVerifiesOffline(t *testing.T) {
 	}
 	if err := identity.VerifyBase64(pub, msg, doc.Get("signature").Get("value").Str()); err != nil {
 		t.Error(err)
+	}
+}
+
+// A folder that is made on the way is on disk before anything in it counts.
+func TestMakeFolderSurvivesAPowerCut(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	if err := makeFolder(mem, "/a/b/c"); err != nil {
+		t.Fatal(err)
+	}
+	if err := mem.MkdirAll("/x/y", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	left := mem.CrashClone(vfs.CrashCloneCfg{})
+	if _, err := left.Stat("/a/b/c"); err != nil {
+		t.Error(err)
+	}
+	if _, err := left.Stat("/x"); err == nil {
+		t.Error("this file system keeps every folder, so the test proves nothing")
 	}
 }
