@@ -15,13 +15,13 @@ type channelCmd struct {
 }
 
 type channelOpenCmd struct {
-	Deposit   json.Number `help:"USD to put on the channel, up to 10000." required:"" placeholder:"USD"`
-	Token     string      `help:"Token of the deposit."`
-	Chain     string      `help:"Chain of the deposit."`
-	Wallet    string      `help:"Wallet the deposit came from."`
-	TxHash    string      `help:"Transaction of the deposit." name:"tx-hash"`
-	RequestID string      `help:"Repeating it returns the same channel and secret." name:"request-id"`
-	NoSave    bool        `help:"Do not remember the channel; the secret is printed either way."`
+	Deposit   amount `help:"USD to put on the channel, up to 10000." required:"" placeholder:"USD"`
+	Token     string `help:"Token of the deposit."`
+	Chain     string `help:"Chain of the deposit."`
+	Wallet    string `help:"Wallet the deposit came from."`
+	TxHash    string `help:"Transaction of the deposit." name:"tx-hash"`
+	RequestID string `help:"Repeating it returns the same channel and secret." name:"request-id"`
+	NoSave    bool   `help:"Do not remember the channel; the secret is printed either way."`
 }
 
 // Help is shown by aimarket channel open --help.
@@ -44,7 +44,7 @@ func (c channelOpenCmd) Run(e *env) error {
 		return err
 	}
 	ch, err := hub.OpenChannel(e.ctx, client.OpenRequest{
-		DepositUSD: c.Deposit, Token: c.Token, Chain: c.Chain, Wallet: c.Wallet, TxHash: c.TxHash, RequestID: c.RequestID,
+		DepositUSD: json.Number(c.Deposit), Token: c.Token, Chain: c.Chain, Wallet: c.Wallet, TxHash: c.TxHash, RequestID: c.RequestID,
 	})
 	if err != nil {
 		return err
@@ -58,7 +58,8 @@ func (c channelOpenCmd) Run(e *env) error {
 	if e.json {
 		return errors.Join(e.printRaw(ch.Raw.Raw), saved)
 	}
-	fmt.Fprintf(e.out, "channel  %s\nsecret   %s\nbalance  %s USD\nexpires  %s\n", ch.ID, ch.Secret, ch.Balance, ch.ExpiresAt)
+	fmt.Fprintf(e.out, "channel  %s\nsecret   %s\nbalance  %s USD\nexpires  %s\n",
+		printable(ch.ID), printable(ch.Secret), ch.Balance, printable(ch.ExpiresAt))
 	return saved
 }
 

@@ -37,6 +37,10 @@ func (c completionCmd) Run(e *env) error {
 	if err != nil {
 		return fmt.Errorf("finding this program's path: %w", err)
 	}
-	_, err = fmt.Fprintf(e.out, completions[c.Shell], strings.ReplaceAll(self, "'", `'\''`))
+	script := fmt.Sprintf(completions[c.Shell], strings.ReplaceAll(self, "'", `'\''`))
+	if e.json {
+		return e.printJSON(map[string]string{"shell": c.Shell, "script": script})
+	}
+	_, err = fmt.Fprint(e.out, script)
 	return err
 }

@@ -8,6 +8,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/aimarket/aimarket/node"
 )
 
 type configCmd struct {
@@ -17,7 +19,8 @@ type configCmd struct {
 // Help is shown by aimarket config --help.
 func (configCmd) Help() string {
 	return `Takes the flags of serve and shows what serve would run with: a flag wins over the environment,
-that over the settings file (--config), that over the default. Secrets are shown as set or not.`
+that over the settings file (--config), that over the default. Secrets are shown as set or not.
+Exit 2 if serve would refuse to run with them.`
 }
 
 type setting struct {
@@ -30,7 +33,8 @@ type setting struct {
 
 // Run prints every setting.
 func (c configCmd) Run(e *env, ctx *kong.Context) error {
-	if _, err := c.config(); err != nil {
+	cfg, err := c.config()
+	if err != nil {
 		return unreadable(err)
 	}
 	var all []setting
@@ -54,14 +58,28 @@ func (c configCmd) Run(e *env, ctx *kong.Context) error {
 	if e.json {
 		enc := json.NewEncoder(e.out)
 		enc.SetIndent("", "  ")
-		return enc.Encode(all)
+		if err := enc.Encode(all); err != nil {
+			return err
+		}
+		return unserveable(cfg)
 	}
 	w := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "SETTING\tVALUE\tFROM\tENVIRONMENT")
 	for _, s := range all {
 		fmt.Fprintf(w, "%s\t%v\t%s\t%s\n", s.Name, s.Value, s.Origin, s.Env)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return unserveable(cfg)
+}
+
+// unserveable says, after all values are shown, why serve would refuse them.
+func unserveable(c node.Config) error {
+	if err := c.Validate(); err != nil {
+		return unreadable(err)
+	}
+	return nil
 }
 
 type versionCmd struct{}

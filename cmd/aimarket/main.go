@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -76,10 +77,11 @@ func (e *exitError) Unwrap() error { return e.err }
 func unreadable(err error) error { return &exitError{2, err} }
 
 func main() {
+	// The first signal asks; after it the system's own handling is back, so that a
+	// second one ends the program at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // env is what a command works with besides its flags.
@@ -125,7 +127,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 		return code
 	}
 	if err != nil {
-		fmt.Fprintf(errw, "aimarket: %v\nTry: aimarket --help\n", err)
+		complain(errw, err)
+		fmt.Fprintln(errw, "Try: aimarket --help")
 		return 2
 	}
 	e := &env{ctx: ctx, in: in, out: out, err: errw, json: c.JSON, server: c.Server, origin: sources.origins(kctx), model: parser}
@@ -136,10 +139,15 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 		return 0
 	case errors.As(err, &exit):
 		if exit.err != nil {
-			fmt.Fprintln(errw, "aimarket:", exit.err)
+			complain(errw, exit.err)
 		}
 		return exit.code
 	}
-	fmt.Fprintln(errw, "aimarket:", err)
+	complain(errw, err)
 	return 1
+}
+
+// complain prints an error. It may quote a stranger: a hub's refusal, a document.
+func complain(w io.Writer, err error) {
+	fmt.Fprintln(w, "aimarket:", printable(strings.ReplaceAll(err.Error(), "\n", "; ")))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,14 +23,14 @@ func readLimited(r io.Reader, limit int64) ([]byte, error) {
 }
 
 type searchCmd struct {
-	Intent     string      `arg:"" optional:"" help:"What it should do, in your words; nothing lists everything."`
-	Budget     json.Number `help:"Most USD a call may cost, routing included." placeholder:"USD"`
-	Category   string      `help:"Text the id, product, name or description must contain."`
-	MaxLatency int         `help:"Most milliseconds a typical call may take." name:"max-latency" placeholder:"MS"`
-	MinTrust   json.Number `help:"Least trust, 0…1; the hub's floor if not given." name:"min-trust"`
-	Hub        string      `help:"Only this hub's capabilities: any, local or a URL." default:"any"`
-	Limit      int         `help:"Most hits, up to 100." default:"10"`
-	Offset     int         `help:"Hits to skip."`
+	Intent     string `arg:"" optional:"" help:"What it should do, in your words; nothing lists everything."`
+	Budget     amount `help:"Most USD a call may cost, routing included." placeholder:"USD"`
+	Category   string `help:"Text the id, product, name or description must contain."`
+	MaxLatency int    `help:"Most milliseconds a typical call may take." name:"max-latency" placeholder:"MS"`
+	MinTrust   amount `help:"Least trust, 0…1; the hub's floor if not given." name:"min-trust"`
+	Hub        string `help:"Only this hub's capabilities: any, local or a URL." default:"any"`
+	Limit      int    `help:"Most hits, up to 100." default:"10"`
+	Offset     int    `help:"Hits to skip."`
 }
 
 // Help is shown by aimarket search --help.
@@ -48,8 +49,8 @@ func (c searchCmd) Run(e *env) error {
 		return err
 	}
 	r, err := hub.Search(e.ctx, client.Query{
-		Intent: c.Intent, Budget: c.Budget.String(), Category: c.Category, MaxLatencyMS: c.MaxLatency,
-		MinTrust: c.MinTrust.String(), Hub: c.Hub, Limit: c.Limit, Offset: c.Offset,
+		Intent: c.Intent, Budget: string(c.Budget), Category: c.Category, MaxLatencyMS: c.MaxLatency,
+		MinTrust: string(c.MinTrust), Hub: c.Hub, Limit: c.Limit, Offset: c.Offset,
 	})
 	if err != nil {
 		return err
@@ -80,15 +81,15 @@ func (c searchCmd) Run(e *env) error {
 }
 
 type invokeCmd struct {
-	Capability string      `arg:"" help:"PRODUCT/CAPABILITY as search prints it, or CAPABILITY alone."`
-	Input      string      `help:"The input, a JSON object; - reads standard input, @FILE a file." default:"{}" short:"i"`
-	Hub        string      `help:"Hub that sells it: local, or a URL as search prints it." default:"local"`
-	MaxPrice   json.Number `help:"Refuse to pay more than this." name:"max-price" placeholder:"USD"`
-	Channel    string      `help:"Channel to pay from; the one you opened at this hub if not given." env:"AIMARKET_CHANNEL"`
-	Secret     string      `help:"The channel's secret." env:"AIMARKET_CHANNEL_SECRET"`
-	Trial      string      `help:"Call free as a sandbox visitor with this id (8 to 64 letters, digits, - or _)." placeholder:"VISITOR"`
-	RequestID  string      `help:"Repeating a call with the same id returns the first answer and bills once." name:"request-id"`
-	Receipt    string      `help:"Write the signed receipt to this file." type:"path" placeholder:"FILE"`
+	Capability string `arg:"" help:"PRODUCT/CAPABILITY as search prints it, or CAPABILITY alone."`
+	Input      string `help:"The input, a JSON object; - reads standard input, @FILE a file." default:"{}" short:"i"`
+	Hub        string `help:"Hub that sells it: local, or a URL as search prints it." default:"local"`
+	MaxPrice   amount `help:"Refuse to pay more than this." name:"max-price" placeholder:"USD"`
+	Channel    string `help:"Channel to pay from; the one you opened at this hub if not given." env:"AIMARKET_CHANNEL"`
+	Secret     string `help:"The channel's secret." env:"AIMARKET_CHANNEL_SECRET"`
+	Trial      string `help:"Call free as a sandbox visitor with this id (8 to 64 letters, digits, - or _)." placeholder:"VISITOR"`
+	RequestID  string `help:"Repeating a call with the same id returns the first answer and bills once." name:"request-id"`
+	Receipt    string `help:"Write the signed receipt to this file." type:"path" placeholder:"FILE"`
 }
 
 // Help is shown by aimarket invoke --help.
@@ -98,7 +99,7 @@ func (invokeCmd) Help() string {
 Examples:
   aimarket invoke aimarket.text/echo@v1 --input '{"text":"hello"}'
   aimarket invoke echo@v1 -i @input.json --max-price 0.01 --receipt receipt.json
-  aimarket verify receipt.json --server http://localhost:9083`
+  aimarket verify receipt.json --key http://localhost:9083`
 }
 
 // Run calls the capability.
@@ -120,37 +121,49 @@ func (c invokeCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	i := client.Invocation{CapabilityID: c.Capability, SourceHub: c.Hub, Input: input, MaxPriceUSD: c.MaxPrice,
+	i := client.Invocation{CapabilityID: c.Capability, SourceHub: c.Hub, Input: input, MaxPriceUSD: json.Number(c.MaxPrice),
 		Channel: c.Channel, Secret: c.Secret, Visitor: c.Trial, RequestID: c.RequestID}
 	if product, capability, ok := strings.Cut(c.Capability, "/"); ok {
 		i.ProductID, i.CapabilityID = product, capability
 	}
-	if i.Channel == "" && i.Visitor == "" {
+	if i.Secret == "" && i.Visitor == "" {
 		w, err := openWallet()
 		if err != nil {
 			return err
 		}
-		mine := w.Channels[hub.Base()]
-		i.Channel, i.Secret = mine.ID, mine.Secret
+		if mine := w.Channels[hub.Base()]; i.Channel == "" || i.Channel == mine.ID {
+			i.Channel, i.Secret = mine.ID, mine.Secret
+		}
 	}
 	o, err := hub.Invoke(e.ctx, i)
 	if err != nil {
 		return err
 	}
-	if c.Receipt != "" {
-		if err := os.WriteFile(c.Receipt, append([]byte(o.Receipt), '\n'), 0o644); err != nil {
-			return fmt.Errorf("the call was made and billed, but its receipt could not be written: %w; it stays at %s/ai-market/v2/receipts/", err, hub.Base())
-		}
-	}
-	if e.json {
-		return e.printRaw(o.Raw.Raw)
-	}
 	var r struct{ Nonce string }
 	_ = json.Unmarshal(o.Receipt, &r)
+	// The call is made and paid: whatever happens to its receipt, its result is shown.
+	saved := c.save(o.Receipt, hub.Base(), r.Nonce)
+	if e.json {
+		return errors.Join(e.printRaw(o.Raw.Raw), saved)
+	}
 	fmt.Fprintf(e.err, "paid %s USD, %d ms, receipt %s", o.PriceUSD, o.LatencyMS, printable(r.Nonce))
 	if o.Balance != "" {
 		fmt.Fprintf(e.err, ", %s USD left", o.Balance)
 	}
 	fmt.Fprintln(e.err)
-	return e.printRaw(o.Result)
+	return errors.Join(e.printRaw(harmless(o.Result)), saved)
+}
+
+// save writes the receipt where --receipt says.
+func (c invokeCmd) save(receipt []byte, hub, nonce string) error {
+	if c.Receipt == "" {
+		return nil
+	}
+	if len(receipt) == 0 {
+		return errors.New("the call was made, but the hub gave no receipt to write")
+	}
+	if err := os.WriteFile(c.Receipt, append(receipt, '\n'), 0o644); err != nil {
+		return fmt.Errorf("the call was made and paid, but its receipt could not be written: %w; the hub keeps it at %s/ai-market/v2/receipts/%s", err, hub, nonce)
+	}
+	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/aimarket/aimarket/httpapi/client"
 )
@@ -56,6 +58,37 @@ func printable(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// harmless is the same JSON for a terminal: what could steer it is escaped.
+func harmless(raw []byte) []byte {
+	out := make([]byte, 0, len(raw))
+	for _, r := range string(raw) {
+		switch {
+		case r == '\r': // white space between values; strings have it escaped
+			out = append(out, ' ')
+		case r > 0x7e && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)):
+			for _, u := range utf16.AppendRune(nil, r) {
+				out = fmt.Appendf(out, "\\u%04x", u)
+			}
+		default:
+			out = utf8.AppendRune(out, r)
+		}
+	}
+	return out
+}
+
+// amount is a number on the command line, sent as it was written.
+type amount string
+
+// UnmarshalText refuses what is no JSON number.
+func (a *amount) UnmarshalText(text []byte) error {
+	var n json.Number
+	if err := json.Unmarshal(text, &n); err != nil || len(text) == 0 || text[0] == '"' || string(text) != n.String() {
+		return fmt.Errorf("%q is no number such as 0.05", text)
+	}
+	*a = amount(text)
+	return nil
 }
 
 // clip shortens text for a table.

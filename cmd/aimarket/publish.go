@@ -9,9 +9,9 @@ import (
 )
 
 type publishCmd struct {
-	File  string      `arg:"" default:"capability.json" help:"Capability document; - reads standard input."`
-	Token string      `help:"Publisher token." env:"AIMARKET_PUBLISH_TOKEN"`
-	Stake json.Number `help:"USD to declare as stake first if the hub asks for more than is staked." default:"10" placeholder:"USD"`
+	File  string `arg:"" default:"capability.json" help:"Capability document; - reads standard input."`
+	Token string `help:"Publisher token." env:"AIMARKET_PUBLISH_TOKEN"`
+	Stake amount `help:"USD to declare as stake first if the hub asks for more than is staked." default:"10" placeholder:"USD"`
 }
 
 // Help is shown by aimarket publish --help.
@@ -45,7 +45,7 @@ func (c publishCmd) Run(e *env) error {
 	}
 	raw, err := hub.Publish(e.ctx, c.Token, doc)
 	if refused := (*client.Error)(nil); errors.As(err, &refused) && refused.Code == "stake" && d.Publisher != "" {
-		if _, err := hub.Stake(e.ctx, c.Token, d.Publisher, c.Stake); err != nil {
+		if _, err := hub.Stake(e.ctx, c.Token, d.Publisher, json.Number(c.Stake)); err != nil {
 			return err
 		}
 		fmt.Fprintf(e.err, "declared a stake of %s USD for %s\n", c.Stake, printable(d.Publisher))

@@ -13,7 +13,7 @@ type serveCmd struct {
 
 // Help is shown by aimarket serve --help.
 func (serveCmd) Help() string {
-	return `Runs a hub until it is interrupted; calls in flight are finished first.
+	return `Runs a hub until it is interrupted; calls in flight are finished first, a second interrupt ends it at once.
 
 The first start makes the data folder with the hub's key in it. Back the key up: it is who
 this hub is. Money is demo money by default: channels are credited from nothing, every page
@@ -32,6 +32,9 @@ func (c serveCmd) Run(e *env) error {
 		return unreadable(err)
 	}
 	cfg.Version = version
+	if err := cfg.Validate(); err != nil {
+		return unreadable(err)
+	}
 	n, err := node.New(e.ctx, cfg)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/aimarket/aimarket/ledger"
 	"github.com/aimarket/aimarket/node"
 )
 
@@ -33,14 +34,14 @@ func (c checkCmd) Run(e *env) error {
 		return unreadable(err)
 	}
 	if e.json {
-		if err := e.printJSON(report); err != nil {
+		if err := e.printJSON(checkOutcome(report)); err != nil {
 			return err
 		}
 	} else {
 		fmt.Fprintf(e.out, "%d channels (%d open), %d holds, %d journal entries, %d receipts, %d obligations\n",
 			report.Channels, report.Open, report.Holds, report.Entries, report.Receipts, report.Obligations)
 		for _, v := range report.Violations {
-			fmt.Fprintf(e.out, "invariant %d broken by %s: %s\n", v.Invariant, v.Subject, v.Detail)
+			fmt.Fprintf(e.out, "invariant %d broken by %s: %s\n", v.Invariant, printable(v.Subject), printable(v.Detail))
 		}
 	}
 	if n := len(report.Violations); n > 0 {
@@ -50,6 +51,33 @@ func (c checkCmd) Run(e *env) error {
 		fmt.Fprintln(e.out, "every invariant holds")
 	}
 	return nil
+}
+
+// outcome is a report for programs.
+type outcome struct {
+	Holds       bool        `json:"every_invariant_holds"`
+	Channels    int64       `json:"channels"`
+	Open        int64       `json:"channels_open"`
+	Held        int64       `json:"holds"`
+	Entries     int64       `json:"journal_entries"`
+	Receipts    int64       `json:"receipts"`
+	Obligations int64       `json:"obligations"`
+	Violations  []violation `json:"violations"`
+	Truncated   bool        `json:"violations_truncated"`
+}
+
+type violation struct {
+	Invariant int    `json:"invariant"`
+	Subject   string `json:"subject"`
+	Detail    string `json:"detail"`
+}
+
+func checkOutcome(r ledger.Report) outcome {
+	o := outcome{len(r.Violations) == 0, r.Channels, r.Open, r.Holds, r.Entries, r.Receipts, r.Obligations, []violation{}, r.Truncated}
+	for _, v := range r.Violations {
+		o.Violations = append(o.Violations, violation(v))
+	}
+	return o
 }
 
 type backupCmd struct {
@@ -167,7 +195,7 @@ func (c restoreCmd) Run(e *env) error {
 		return err
 	}
 	if e.json {
-		return e.printJSON(map[string]any{"restored": c.Data, "check": report})
+		return e.printJSON(map[string]any{"restored": c.Data, "check": checkOutcome(report)})
 	}
 	fmt.Fprintf(e.out, "restored %s: %d channels, %d receipts, every invariant holds\n", c.Data, report.Channels, report.Receipts)
 	return nil

@@ -38,7 +38,9 @@ type verdict struct {
 	KeyFrom   string   `json:"key_from"`
 	Covered   []string `json:"covered"`
 	Uncovered []string `json:"uncovered"`
-	Reason    string   `json:"reason,omitempty"`
+	// Unauthenticated look like part of the statement and are anybody's to change.
+	Unauthenticated []string `json:"unauthenticated,omitempty"`
+	Reason          string   `json:"reason,omitempty"`
 }
 
 // Run verifies the document.
@@ -60,7 +62,8 @@ func (c verifyCmd) Run(e *env) error {
 	if err != nil {
 		return unreadable(err)
 	}
-	v := verdict{Document: string(kind), Version: signed.Version, Covered: signed.Covered, Uncovered: signed.Uncovered}
+	v := verdict{Document: string(kind), Version: signed.Version, Covered: signed.Covered, Uncovered: signed.Uncovered,
+		Unauthenticated: signed.Unauthenticated}
 	key, from, err := c.key(e, doc)
 	if err != nil {
 		return unreadable(err)
@@ -82,11 +85,13 @@ func (c verifyCmd) Run(e *env) error {
 
 // document reads a file, standard input or a URL.
 func (e *env) document(name string) ([]byte, error) {
-	if !strings.HasPrefix(name, "http://") && !strings.HasPrefix(name, "https://") {
+	if !isURL(name) {
 		return e.readInput(name, maxDocument)
 	}
 	return fetch(e.ctx, name)
 }
+
+func isURL(s string) bool { return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://") }
 
 func fetch(ctx context.Context, url string) ([]byte, error) {
 	c, err := client.New(url, client.Options{})
@@ -97,11 +102,16 @@ func fetch(ctx context.Context, url string) ([]byte, error) {
 	return c.Fetch(ctx, "")
 }
 
-// unwrap takes the receipt out of an invoke answer, so that the whole answer can be
-// verified as it was saved.
+// unwrap takes the receipt out of an invoke answer or refusal, so that the whole
+// answer can be verified as it was saved.
 func unwrap(doc canon.Value) canon.Value {
-	if r := doc.Get("receipt"); r.Kind() == canon.Object && r.Get("signature").Exists() && !doc.Get("signature").Exists() {
-		return r
+	if doc.Get("signature").Exists() {
+		return doc
+	}
+	for _, name := range []string{"receipt", "rejection_receipt"} {
+		if r := doc.Get(name); r.Get("signature").Exists() {
+			return r
+		}
 	}
 	return doc
 }
@@ -120,7 +130,7 @@ func (c verifyCmd) key(e *env, doc canon.Value) (key, from string, err error) {
 		return c.Key, "--key", nil
 	}
 	source := c.Key
-	if strings.HasPrefix(source, "http") && !strings.HasSuffix(source, ".json") {
+	if isURL(source) && !strings.HasSuffix(source, ".json") {
 		source = strings.TrimRight(source, "/") + "/.well-known/ai-market.json"
 	}
 	raw, err := e.document(source)
@@ -168,10 +178,14 @@ func (v verdict) print(e *env) error {
 	if v.Reason != "" {
 		fmt.Fprintf(e.out, "why        %s\n", printable(v.Reason))
 	}
-	fmt.Fprintf(e.out, "signer     %s (from %s)\n", printable(v.Signer), v.KeyFrom)
+	fmt.Fprintf(e.out, "signer     %s (from %s)\n", printable(v.Signer), printable(v.KeyFrom))
 	fmt.Fprintf(e.out, "covers     %s\n", printable(strings.Join(v.Covered, ", ")))
 	if len(v.Uncovered) > 0 {
 		fmt.Fprintf(e.out, "leaves out %s\n", printable(strings.Join(v.Uncovered, ", ")))
+	}
+	if len(v.Unauthenticated) > 0 {
+		fmt.Fprintf(e.out, "beware     %s: signed in later forms of this document, but not in this one; anybody can have written it\n",
+			printable(strings.Join(v.Unauthenticated, ", ")))
 	}
 	return nil
 }
