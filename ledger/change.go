@@ -15,7 +15,6 @@ type draft struct {
 	addHold string // hold that begins
 	hold    held
 	endHold string // hold that ends
-	used    string // receipt id that is used up
 }
 
 func (d *draft) reset(acc *account) {
@@ -24,7 +23,7 @@ func (d *draft) reset(acc *account) {
 	d.batch.Put = d.batch.Put[:0]
 	d.batch.Delete = d.batch.Delete[:0]
 	d.arena = d.arena[:0]
-	d.addHold, d.endHold, d.used = "", "", ""
+	d.addHold, d.endHold = "", ""
 }
 
 // maxPooledArena keeps the rare large answer from pinning memory in the pool.
@@ -78,7 +77,6 @@ func (d *draft) end(ref string, s spent) {
 
 // spend uses a receipt id up.
 func (d *draft) spend(ref string, s spent) {
-	d.used = ref
 	mark := len(d.arena)
 	d.arena = appendSpentKey(d.arena, d.acc.ID, ref)
 	key := d.cut(mark)
@@ -173,18 +171,12 @@ func (l *Ledger) commit(ctx context.Context, id string, s *slot, d *draft) (func
 		return nil, l.fail(err)
 	}
 	l.totals.changed(&s.acc.Channel, &d.acc.Channel, s.loaded)
-	if !s.loaded {
-		s.seen = new(seenFilter) // the channel begins here
-	}
 	s.acc, s.row, s.loaded = d.acc, append(s.row[:0], row...), true
 	if d.addHold != "" {
 		if s.holds == nil {
 			s.holds = make(map[string]held)
 		}
 		s.holds[d.addHold] = d.hold
-	}
-	if d.used != "" && s.seen != nil {
-		s.seen.add(d.used)
 	}
 	if d.endHold != "" {
 		delete(s.holds, d.endHold)

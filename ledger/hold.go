@@ -18,6 +18,7 @@ type HoldRequest struct {
 	ChannelID, Secret string
 	Amount            Money  // ≥ 0
 	ReceiptID         string // unique per channel, 1 to 128 bytes
+	Drawn             bool   // ReceiptID is of NewNonce, from this process's randomness: nothing can have used it
 }
 
 // Hold is money reserved for one call.
@@ -93,7 +94,7 @@ func (l *Ledger) spend(ctx context.Context, r HoldRequest, m move) (Channel, fun
 		if err := d.apply(event{m, r.Amount, r.ReceiptID, now}); err != nil {
 			return err
 		}
-		if err := l.unseen(ctx, s, d, r.ReceiptID); err != nil {
+		if err := l.unseen(ctx, s, d, r); err != nil {
 			return err
 		}
 		if m == moveHold {
@@ -106,16 +107,17 @@ func (l *Ledger) spend(ctx context.Context, r HoldRequest, m move) (Channel, fun
 }
 
 // unseen refuses a receipt id that the channel knows. The channel row that the
-// commit expects changes with every use of an id, so looking is enough.
-func (l *Ledger) unseen(ctx context.Context, s *slot, d *draft, ref string) error {
-	if _, live := s.holds[ref]; live {
+// commit expects changes with every use of an id, so looking is enough. For an id
+// of 128 random bits even that is needless, and it would cost a read of the disk.
+func (l *Ledger) unseen(ctx context.Context, s *slot, d *draft, r HoldRequest) error {
+	if _, live := s.holds[r.ReceiptID]; live {
 		return ErrReplay
 	}
-	if s.seen != nil && !s.seen.has(ref) {
+	if r.Drawn {
 		return nil
 	}
 	mark := len(d.arena)
-	d.arena = appendSpentKey(d.arena, s.acc.ID, ref)
+	d.arena = appendSpentKey(d.arena, s.acc.ID, r.ReceiptID)
 	switch _, err := l.c.Storage.Get(ctx, d.cut(mark)); {
 	case err == nil:
 		return ErrReplay
@@ -130,6 +132,7 @@ func (l *Ledger) unseen(ctx context.Context, s *slot, d *draft, ref string) erro
 type Delivery struct {
 	Receipt   []byte   // signed receipt as sent
 	Nonce     string   // its id: unpredictable and unique on the whole hub
+	Drawn     bool     // Nonce is of NewNonce, from this process's randomness: no receipt can have it
 	RequestID string   // scoped request id (RequestScope); "" none
 	Request   [32]byte // fingerprint of the request
 	Answer    []byte   // body to repeat under RequestID
@@ -199,14 +202,16 @@ func (l *Ledger) deliver(ctx context.Context, dr *draft, d *Delivery, channel, r
 		key := dr.cut(mark)
 		// A peer's receipt carries a nonce that the peer chose: it must not replace
 		// another receipt.
-		if again {
+		if again && !d.Drawn {
 			if _, err := l.c.Storage.Get(ctx, key); err == nil {
 				return &Error{Kind: KindReplay, Detail: "a receipt with this nonce was issued before"}
 			} else if !errors.Is(err, ErrNotFound) {
 				return readFailed(err)
 			}
 		}
-		dr.expect(key, nil)
+		if !d.Drawn {
+			dr.expect(key, nil)
+		}
 		mark = len(dr.arena)
 		dr.arena = appendIssued(dr.arena, &issued{at: ms, channel: channel, ref: ref, receipt: d.Receipt})
 		dr.put(key, dr.cut(mark))

@@ -3,7 +3,6 @@ package ledger
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 )
@@ -156,31 +155,6 @@ func TestTransitionTable(t *testing.T) {
 		}
 		if (next.Status == StatusOpen) != next.ClosedAt.IsZero() && c.from.Status == StatusOpen {
 			t.Errorf("%s: %s, closed at %s", c.name, next.Status, next.ClosedAt)
-		}
-	}
-}
-
-// TestSeenFilter: it never denies an id it was given, whatever else it holds, and
-// at a thousand calls it seldom doubts a new one.
-func TestSeenFilter(t *testing.T) {
-	f := new(seenFilter)
-	doubts := 0
-	for n := range 20_000 {
-		ref := fmt.Sprintf("rcpt_%d", n)
-		if n < 1000 && f.has(ref) {
-			doubts++
-		}
-		f.add(ref)
-		if !f.has(ref) {
-			t.Fatalf("%s was added and is denied", ref)
-		}
-	}
-	if doubts > 20 {
-		t.Errorf("%d of the first 1000 ids were doubted", doubts)
-	}
-	for n := range 20_000 {
-		if !f.has(fmt.Sprintf("rcpt_%d", n)) {
-			t.Fatalf("rcpt_%d is denied later", n)
 		}
 	}
 }

@@ -17,38 +17,6 @@ type slot struct {
 	acc    account
 	row    []byte          // the channel row that acc came from: the next write's expectation
 	holds  map[string]held // unresolved holds by receipt id, as of row
-	seen   *seenFilter     // used receipt ids as of row; nil: unknown, ask the storage
-}
-
-// seenFilter is a Bloom filter of a channel's used receipt ids. It exists for
-// channels that this process saw from their first entry, and spares their calls the
-// look for a row that is not there. It is 2 KiB, good for some thousand calls;
-// beyond, it says "maybe" more often, and the storage is asked.
-type seenFilter [seenBits / 64]uint64
-
-const (
-	seenBits   = 1 << 14
-	seenHashes = 4 // 14 bits each of one 64-bit hash
-)
-
-func (f *seenFilter) add(ref string) {
-	h := maphash.String(slotSeed, ref)
-	for range seenHashes {
-		f[h%seenBits/64] |= 1 << (h % 64)
-		h >>= 14
-	}
-}
-
-// has is never wrong about an id that was added.
-func (f *seenFilter) has(ref string) bool {
-	h := maphash.String(slotSeed, ref)
-	for range seenHashes {
-		if f[h%seenBits/64]&(1<<(h%64)) == 0 {
-			return false
-		}
-		h >>= 14
-	}
-	return true
 }
 
 // slotShards spreads the map of locks; more than any sensible number of cores.
@@ -143,10 +111,7 @@ func (l *Ledger) load(ctx context.Context, id string, s *slot) error {
 		if string(again) != string(row) {
 			continue
 		}
-		s.acc, s.row, s.holds, s.loaded, s.seen = acc, row, holds, true, nil
-		if acc.Seq == 1 { // only opened: no id was used
-			s.seen = new(seenFilter)
-		}
+		s.acc, s.row, s.holds, s.loaded = acc, row, holds, true
 		return nil
 	}
 	return ErrBusy

@@ -110,7 +110,7 @@ func (x *call) takeHold() *Refusal {
 		return nil
 	}
 	hold, err := x.r.c.Ledger.Hold(x.whole, ledger.HoldRequest{
-		ChannelID: x.ChannelID, Secret: x.Secret, Amount: x.quote.Price, ReceiptID: x.nonce,
+		ChannelID: x.ChannelID, Secret: x.Secret, Amount: x.quote.Price, ReceiptID: x.nonce, Drawn: true,
 	})
 	if err != nil {
 		return x.holdRefused(err)

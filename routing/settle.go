@@ -41,7 +41,7 @@ func (x *call) settle(output *Payload) (Answer, *Refusal) {
 	done := x.settled(receipt, statusSucceeded, x.moneyWord())
 	body := x.body(output, receipt, verification, x.pluginReceipts(output, done))
 
-	d := ledger.Delivery{Receipt: receipt, Nonce: x.nonce}
+	d := ledger.Delivery{Receipt: receipt, Nonce: x.nonce, Drawn: true}
 	if x.scope != "" {
 		d.RequestID, d.Request, d.Answer = x.scope, x.print, body
 	}

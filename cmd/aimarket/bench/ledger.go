@@ -62,11 +62,11 @@ func ledgerWrites(ctx context.Context, o Options) (_ []Result, err error) {
 	var n atomic.Uint64
 	capture := func(i int) error {
 		nonce := fmt.Sprintf("rcpt_%032x", n.Add(1))
-		h, err := l.Hold(ctx, ledger.HoldRequest{ChannelID: buyers[i].id, Secret: buyers[i].secret, Amount: 1, ReceiptID: nonce})
+		h, err := l.Hold(ctx, ledger.HoldRequest{ChannelID: buyers[i].id, Secret: buyers[i].secret, Amount: 1, ReceiptID: nonce, Drawn: true})
 		if err != nil {
 			return err
 		}
-		return l.Capture(ctx, h, ledger.Delivery{Receipt: receipt, Nonce: nonce})
+		return l.Capture(ctx, h, ledger.Delivery{Receipt: receipt, Nonce: nonce, Drawn: true})
 	}
 	// What one hold and capture write decides what the floor writes.
 	before := db.Metrics().LogBytes

@@ -39,7 +39,8 @@ func searches(m *corpus.Corpus) []catalog.Query {
 	var out []catalog.Query
 	for _, q := range m.Queries(2000) {
 		c := catalog.Query{Intent: q.Intent, Category: q.Category, Hub: q.Hub, MaxLatencyMS: q.MaxLatencyMS,
-			BudgetMicros: q.BudgetMicros, HasBudget: q.HasBudget, Limit: q.Limit, Offset: q.Offset}
+			BudgetMicros: q.BudgetMicros, HasBudget: q.HasBudget, Limit: q.Limit, Offset: q.Offset,
+			IncludeStale: true} // hubs of a made-up market are never crawled
 		if q.MinTrust > 0 {
 			c.MinTrust = &q.MinTrust
 		}
