@@ -250,6 +250,32 @@ func TestDatabaseInUseIsReadAndNotChanged(t *testing.T) {
 	}
 }
 
+// A factory that crashed leaves a log behind; folding it in is the factory's to do.
+func TestDatabaseOfACrashedFactoryIsLeftAsItIs(t *testing.T) {
+	live, d := newDisk(t), newDisk(t)
+	live.exec(`PRAGMA journal_mode=WAL`, schema)
+	_, err := openWriter(t, live).Exec(insert("new", "poems", "COMPLETED", ""))
+	must(t, err)
+	names := []string{"state/pipeline.db", "state/pipeline.db-wal"}
+	for _, name := range names {
+		raw, err := os.ReadFile(filepath.Join(live.root, name))
+		must(t, err)
+		d.write(name, string(raw))
+	}
+	rows, r := d.load()
+	same(t, ids(rows), "new/poems@v1")
+	if r.Skipped != 0 {
+		t.Fatalf("%+v", r)
+	}
+	for _, name := range names {
+		want, err := os.ReadFile(filepath.Join(live.root, name))
+		must(t, err)
+		if got, err := os.ReadFile(filepath.Join(d.root, name)); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s was changed: %d bytes, were %d (%v)", name, len(got), len(want), err)
+		}
+	}
+}
+
 func TestSQLitePath(t *testing.T) {
 	d := newDisk(t)
 	d.exec(schema, insert("p1", "poems", "COMPLETED", ""))

@@ -115,6 +115,19 @@ func TestSomebodyElsesProductStays(t *testing.T) {
 	}
 }
 
+func TestProductThatSomebodyElseEnteredIsLeft(t *testing.T) {
+	m, d := twoProducts(t)
+	must(t, m.Put(context.Background(), []catalog.Capability{{
+		Key:  catalog.Key{ProductID: "p2", CapabilityID: "theirs@v1", SourceHub: catalog.Local},
+		Name: "Theirs", PublisherID: "alice", InvokeURL: "https://alice.example/", TrustScore: 0.5,
+	}}))
+	m.restart()
+	if removed, r := m.start(d); removed != 2 || r.Skipped != 1 {
+		t.Fatalf("removed %d, %s", removed, r)
+	}
+	same(t, m.listed("p1", "p2"), "p1/poem-api.api@v1 p2/theirs@v1")
+}
+
 // Whatever publisher id somebody takes, the factory's product stays the factory's.
 func TestNobodyPublishesOverTheFactory(t *testing.T) {
 	m, _ := twoProducts(t)
