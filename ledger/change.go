@@ -22,6 +22,7 @@ func (d *draft) reset(acc *account) {
 	d.batch.Expect = d.batch.Expect[:0]
 	d.batch.Put = d.batch.Put[:0]
 	d.batch.Delete = d.batch.Delete[:0]
+	d.batch.Lazy = false
 	d.arena = d.arena[:0]
 	d.addHold, d.endHold = "", ""
 }

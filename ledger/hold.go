@@ -98,6 +98,9 @@ func (l *Ledger) spend(ctx context.Context, r HoldRequest, m move) (Channel, fun
 			return err
 		}
 		if m == moveHold {
+			// Its capture follows soon, and asks for the sync that covers both. A sync
+			// of its own would only make the capture's wait behind it.
+			d.batch.Lazy = true
 			d.begin(r.ReceiptID, held{amount: r.Amount, at: millis(now), owner: l.c.Owner})
 		} else {
 			d.spend(r.ReceiptID, spent{move: m, amount: r.Amount, at: millis(now)})
@@ -249,6 +252,7 @@ func (l *Ledger) giveBack(ctx context.Context, channel, ref string, m move, due 
 			return err
 		}
 		d.end(ref, spent{move: m, amount: live.amount, at: millis(now)})
+		d.batch.Lazy = true
 		return nil
 	})
 	if errors.Is(err, errKeep) || errors.Is(err, ErrUnknownChannel) {

@@ -116,13 +116,27 @@ func (p *pebbleStorage) Apply(_ context.Context, b Batch) (func() error, error) 
 	for _, key := range b.Delete {
 		p.stripe(key).forget(key)
 	}
-	commit, err := p.db.Apply(batch)
+	wait, err := p.write(batch, b.Lazy)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: write %d rows: %w", len(b.Put)+len(b.Delete), err)
 	}
 	p.rememberExpected(&b)
+	return wait, nil
+}
+
+func (p *pebbleStorage) write(batch *store.Batch, lazy bool) (wait func() error, err error) {
+	if lazy {
+		// An empty synced batch is a barrier for all before it.
+		return p.barrier, p.db.WriteNoSync(batch)
+	}
+	commit, err := p.db.Apply(batch)
+	if err != nil {
+		return nil, err
+	}
 	return commit.Wait, nil
 }
+
+func (p *pebbleStorage) barrier() error { return p.db.Write(p.db.NewBatch()) }
 
 func (p *pebbleStorage) stripe(key []byte) *stripe { return &p.stripes[stripeOf(key)] }
 

@@ -32,6 +32,10 @@ type Batch struct {
 	Expect []Expectation
 	Put    []Row
 	Delete [][]byte
+
+	// Lazy says that hardly anybody will wait for this batch: no sync need begin
+	// before wait is called, or before a later batch asks for one.
+	Lazy bool
 }
 
 // Row is one key and its value.
