@@ -20,7 +20,7 @@ type channelOpenCmd struct {
 	Chain     string `help:"Chain of the deposit."`
 	Wallet    string `help:"Wallet the deposit came from."`
 	TxHash    string `help:"Transaction of the deposit." name:"tx-hash"`
-	RequestID string `help:"Repeating it returns the same channel and secret." name:"request-id"`
+	RequestID string `help:"16 to 255 characters, hard to guess, such as a UUID: whoever repeats it gets the same channel and secret." name:"request-id"`
 	NoSave    bool   `help:"Do not remember the channel; the secret is printed either way."`
 }
 

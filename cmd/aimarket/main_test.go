@@ -33,7 +33,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("AIMARKET_WALLET", filepath.Join(e.WorkDir, "wallet.json"))
 			e.Setenv("PATH", examples+string(filepath.ListSeparator)+e.Getenv("PATH"))
-			return nil
+			return os.CopyFS(filepath.Join(e.WorkDir, "vectors"), os.DirFS("../../internal/canon/testdata/vectors"))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			// port NAME... sets variables to free ports.
@@ -45,6 +45,19 @@ func TestScripts(t *testing.T) {
 			// ready URL waits until a server answers.
 			"ready": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Check(waitReady(args[0]))
+			},
+			// exits CODE COMMAND... is exec that demands an exit code.
+			"exits": func(ts *testscript.TestScript, _ bool, args []string) {
+				code := 0
+				err := ts.Exec(args[1], args[2:]...)
+				if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+					code = exit.ExitCode()
+				} else {
+					ts.Check(err)
+				}
+				if fmt.Sprint(code) != args[0] {
+					ts.Fatalf("exit %d, want %s", code, args[0])
+				}
 			},
 			// flip FILE TEXT NEW replaces the first TEXT of a file.
 			"flip": func(ts *testscript.TestScript, _ bool, args []string) {
