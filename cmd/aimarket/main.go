@@ -4,7 +4,7 @@
 // It reads flags, environment and files, prints for people or, with --json, for
 // programs, and leaves every decision to the packages below. Exit codes: 0 done,
 // 1 the thing asked for failed or is not valid, 2 the command line or an input
-// could not be read.
+// could not be read, 130 and 143 a second signal did not wait for the end.
 package main
 
 import (
@@ -77,11 +77,26 @@ func (e *exitError) Unwrap() error { return e.err }
 func unreadable(err error) error { return &exitError{2, err} }
 
 func main() {
-	// The first signal asks; after it the system's own handling is back, so that a
-	// second one ends the program at once.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(interruptible(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// interruptible returns a context that the first signal ends, so that what is under
+// way can be finished. The second ends the program, with the code that shells give
+// to one which that signal killed.
+func interruptible() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		code := 128 + int(syscall.SIGTERM)
+		if <-signals == os.Interrupt {
+			code = 128 + int(syscall.SIGINT)
+		}
+		os.Exit(code)
+	}()
+	return ctx
 }
 
 // env is what a command works with besides its flags.

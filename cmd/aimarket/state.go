@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/aimarket/aimarket/internal/store"
 	"github.com/aimarket/aimarket/ledger"
 	"github.com/aimarket/aimarket/node"
 )
@@ -101,6 +102,9 @@ func (c backupCmd) Run(e *env) error {
 	err := c.askRunningHub(e.ctx)
 	if errors.Is(err, errNotRunning) {
 		err = node.BackupStopped(e.ctx, c.Data, c.Key, c.To)
+		if errors.Is(err, store.ErrLocked) {
+			err = fmt.Errorf("no hub answers at --admin-listen %s, and the folder cannot be copied meanwhile: %w", c.Admin, err)
+		}
 	}
 	if err != nil {
 		return err
