@@ -85,6 +85,14 @@ func (r channelRef) resolve(base string) (walletChannel, *wallet, error) {
 
 type channelShowCmd struct{ channelRef }
 
+// Help is shown by aimarket channel show --help.
+func (channelShowCmd) Help() string {
+	return `Anybody who knows a channel's id may look at it; spending takes the secret.
+
+Example:
+  aimarket channel show`
+}
+
 // Run shows the channel.
 func (c channelShowCmd) Run(e *env) error {
 	hub, err := e.hub()
@@ -111,6 +119,15 @@ type channelCloseCmd struct {
 	channelRef
 	Secret string `help:"The channel's secret." env:"AIMARKET_CHANNEL_SECRET"`
 	Wallet string `help:"Wallet the channel was opened with."`
+}
+
+// Help is shown by aimarket channel close --help.
+func (channelCloseCmd) Help() string {
+	return `What is left goes back; the hub refuses while calls are running. A channel of your wallet file needs no secret here,
+and is forgotten once it is closed.
+
+Example:
+  aimarket channel close`
 }
 
 // Run closes the channel.

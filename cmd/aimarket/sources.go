@@ -31,6 +31,7 @@ func (s *sources) load(args []string) error {
 	if s.file == "" {
 		return nil
 	}
+	s.file = kong.ExpandPath(s.file) // --config=~/hub.env: no shell expands that
 	f, err := os.Open(s.file)
 	if err != nil {
 		return fmt.Errorf("reading the settings file: %w", err)
@@ -82,7 +83,7 @@ func (s *sources) origins(ctx *kong.Context) map[string]string {
 	for _, f := range ctx.Flags() {
 		from := "default"
 		for _, e := range f.Envs {
-			if _, ok := s.values[e]; ok {
+			if s.values[e] != "" {
 				from = s.file
 			}
 		}

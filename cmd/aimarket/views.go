@@ -8,6 +8,14 @@ import (
 
 type peersCmd struct{}
 
+// Help is shown by aimarket peers --help.
+func (peersCmd) Help() string {
+	return `A pending hub has announced itself and nobody admitted it: its capabilities are in no search.
+
+Example:
+  aimarket peers --server https://hub.example.com`
+}
+
 // Run shows the hubs that the hub knows.
 func (peersCmd) Run(e *env) error {
 	hub, err := e.hub()
@@ -49,6 +57,14 @@ func (peersCmd) Run(e *env) error {
 
 type statsCmd struct {
 	Limit int `help:"Newest calls to show, up to 200." default:"10"`
+}
+
+// Help is shown by aimarket stats --help.
+func (statsCmd) Help() string {
+	return `Newest calls first, then the hub's totals.
+
+Example:
+  aimarket stats --json | jq .summary`
 }
 
 // Run shows the newest calls and the totals.
@@ -107,6 +123,15 @@ func (c statsCmd) Run(e *env) error {
 
 type trustCmd struct {
 	HubURL string `arg:"" default:"local" help:"URL of the hub to judge; local is the hub asked itself."`
+}
+
+// Help is shown by aimarket trust --help.
+func (trustCmd) Help() string {
+	return `The score is the weighted sum of its factors, each 0…1. It is the opinion of the hub that is asked.
+
+Examples:
+  aimarket trust
+  aimarket trust https://other.example.com --json`
 }
 
 // Run shows a hub's trust score and its factors.
