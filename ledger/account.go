@@ -59,6 +59,12 @@ func (l *Ledger) account(ctx context.Context, id string) (account, error) {
 	if !validChannelID(id) {
 		return account{}, ErrUnknownChannel
 	}
+	if l.c.Exclusive { // the slot knows holds that no row has yet
+		s := l.lock(id)
+		defer l.unlock(id, s)
+		err := l.load(ctx, id, s)
+		return s.acc, err
+	}
 	row, err := l.c.Storage.Get(ctx, appendChannelKey(nil, id))
 	if errors.Is(err, ErrNotFound) {
 		return account{}, ErrUnknownChannel

@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"slices"
 )
 
 // draft is one transition in the making: the state after it and its rows.
@@ -15,6 +17,13 @@ type draft struct {
 	addHold string // hold that begins
 	hold    held
 	endHold string // hold that ends
+	later   bool   // the hold may be written with what ends it
+}
+
+// deferred is a hold that is not written yet: its journal entry and its row.
+type deferred struct {
+	ref         string
+	entry, held Row
 }
 
 func (d *draft) reset(acc *account) {
@@ -24,7 +33,72 @@ func (d *draft) reset(acc *account) {
 	d.batch.Delete = d.batch.Delete[:0]
 	d.batch.Lazy = false
 	d.arena = d.arena[:0]
-	d.addHold, d.endHold = "", ""
+	d.addHold, d.endHold, d.later = "", "", false
+}
+
+// takeBehind adds the slot's deferred holds to the batch. A hold that this very batch ends never gets a row of its own, only its place in the
+// journal.
+func (d *draft) takeBehind(s *slot) {
+	if len(s.behind) == 0 {
+		return
+	}
+	for _, b := range s.behind {
+		d.batch.Put = append(d.batch.Put, b.entry)
+		if b.ref != d.endHold {
+			d.batch.Put = append(d.batch.Put, b.held)
+			continue
+		}
+		d.batch.Delete = slices.DeleteFunc(d.batch.Delete, func(key []byte) bool { return bytes.Equal(key, b.held.Key) })
+	}
+}
+
+// deferHold notes the draft's hold in the slot instead of writing it. Its rows are
+// the draft's two puts, copied: the arena is reused.
+func (l *Ledger) deferHold(id string, s *slot, d *draft) func() error {
+	entry, row := d.batch.Put[0], d.batch.Put[1]
+	b := slices.Concat(entry.Key, entry.Value, row.Key, row.Value)
+	cut := func(n int) []byte {
+		part := b[:n:n]
+		b = b[n:]
+		return part
+	}
+	s.behind = append(s.behind, deferred{d.addHold,
+		Row{cut(len(entry.Key)), cut(len(entry.Value))}, Row{cut(len(row.Key)), cut(len(row.Value))}})
+	l.advance(s, d)
+	return func() error { return l.writeBehind(id) }
+}
+
+// writeBehind writes a channel's deferred holds and waits for the disk. Those that
+// ended meanwhile are written already.
+func (l *Ledger) writeBehind(id string) error {
+	_, wait, err := l.change(context.Background(), id, func(*slot, *draft, bool) error { return nil })
+	if err != nil {
+		return err
+	}
+	return wait()
+}
+
+// writeAllBehind writes every deferred hold that nobody is at work on, so that the
+// call of a long while, or one that was forgotten, is not known to memory alone.
+func (l *Ledger) writeAllBehind() error {
+	var ids []string
+	for i := range l.slots {
+		sh := &l.slots[i]
+		sh.mu.Lock()
+		for id, s := range sh.m {
+			// Without users nobody can be inside the slot, so it may be read here.
+			if s.users == 0 && len(s.behind) > 0 {
+				ids = append(ids, id)
+			}
+		}
+		sh.mu.Unlock()
+	}
+	for _, id := range ids {
+		if err := l.writeBehind(id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // maxPooledArena keeps the rare large answer from pinning memory in the pool.
@@ -150,6 +224,10 @@ func (l *Ledger) stale(ctx context.Context, id string, s *slot) bool {
 
 // commit applies a draft whose slot is locked and updates the slot.
 func (l *Ledger) commit(ctx context.Context, id string, s *slot, d *draft) (func() error, error) {
+	if d.later && l.c.Exclusive && s.loaded {
+		return l.deferHold(id, s, d), nil
+	}
+	d.takeBehind(s)
 	mark := len(d.arena)
 	d.arena = appendChannelKey(d.arena, id)
 	key := d.cut(mark)
@@ -171,8 +249,15 @@ func (l *Ledger) commit(ctx context.Context, id string, s *slot, d *draft) (func
 		}
 		return nil, l.fail(err)
 	}
+	l.advance(s, d)
+	s.row, s.behind, s.loaded = append(s.row[:0], row...), s.behind[:0], true
+	return wait, nil
+}
+
+// advance makes the draft what the slot knows.
+func (l *Ledger) advance(s *slot, d *draft) {
 	l.totals.changed(&s.acc.Channel, &d.acc.Channel, s.loaded)
-	s.acc, s.row, s.loaded = d.acc, append(s.row[:0], row...), true
+	s.acc = d.acc
 	if d.addHold != "" {
 		if s.holds == nil {
 			s.holds = make(map[string]held)
@@ -182,5 +267,4 @@ func (l *Ledger) commit(ctx context.Context, id string, s *slot, d *draft) (func
 	if d.endHold != "" {
 		delete(s.holds, d.endHold)
 	}
-	return wait, nil
 }

@@ -77,7 +77,7 @@ func crashOnce(t *testing.T, seed uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHub(t, func(c *ledger.Config) { c.Storage = ledger.NewPebbleStorage(db) })
+	h := newHub(t, func(c *ledger.Config) { c.Storage, c.Exclusive = ledger.NewPebbleStorage(db), rng.IntN(2) == 0 })
 	known := newAcks()
 	known.enough, known.reached = 1+rng.IntN(120), make(chan struct{})
 	id, secret := h.open(t, 5*ledger.USD)
@@ -155,7 +155,7 @@ func crashWorker(t *testing.T, h *hub, known *acks, w int, rng *rand.Rand, stop 
 			})
 		}
 		ref, amount := fmt.Sprintf("r%d-%d", w, n), ledger.Money(rng.IntN(20)+1)
-		hold, err := h.Hold(ctx, ledger.HoldRequest{ChannelID: id, Secret: secret, Amount: amount, ReceiptID: ref})
+		hold, err := h.Hold(ctx, ledger.HoldRequest{ChannelID: id, Secret: secret, Amount: amount, ReceiptID: ref, Drawn: rng.IntN(2) == 0})
 		switch {
 		case errors.Is(err, ledger.ErrInsufficient), errors.Is(err, ledger.ErrChannelNotOpen):
 		case err != nil:

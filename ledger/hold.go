@@ -100,7 +100,7 @@ func (l *Ledger) spend(ctx context.Context, r HoldRequest, m move) (Channel, fun
 		if m == moveHold {
 			// Its capture follows soon, and asks for the sync that covers both. A sync
 			// of its own would only make the capture's wait behind it.
-			d.batch.Lazy = true
+			d.batch.Lazy, d.later = true, r.Drawn
 			d.begin(r.ReceiptID, held{amount: r.Amount, at: millis(now), owner: l.c.Owner})
 		} else {
 			d.spend(r.ReceiptID, spent{move: m, amount: r.Amount, at: millis(now)})

@@ -360,3 +360,103 @@ func TestAuthorize(t *testing.T) {
 		t.Errorf("Authorize on a settled channel = %+v, %v", ch, err)
 	}
 }
+
+// TestDeferredHold: a ledger that owns its storage writes a hold with what ends it.
+// Until then it counts everywhere but on disk, where nobody else could read it.
+func TestDeferredHold(t *testing.T) {
+	fresh := func(t *testing.T) (h *hub, id, secret string) {
+		h = newHub(t, onPebble(t), func(c *ledger.Config) { c.Exclusive = true })
+		id, secret = h.open(t, 1000)
+		return h, id, secret
+	}
+	drawn := func(t *testing.T, h *hub, id, secret, ref string, amount ledger.Money) *ledger.Hold {
+		t.Helper()
+		hold, err := h.Hold(ctx, ledger.HoldRequest{ChannelID: id, Secret: secret, Amount: amount, ReceiptID: ref, Drawn: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return hold
+	}
+	onDisk := func(t *testing.T, h *hub) ledger.Report {
+		t.Helper()
+		rep, err := ledger.CheckStorage(ctx, h.storage)
+		if err != nil || len(rep.Violations) > 0 {
+			t.Fatalf("%v, %v", rep.Violations, err)
+		}
+		return rep
+	}
+	t.Run("counts in memory, not on disk", func(t *testing.T) {
+		h, id, secret := fresh(t)
+		drawn(t, h, id, secret, "r1", 600)
+		if ch, err := h.Channel(ctx, id); err != nil || ch.Held != 600 || ch.Balance != 400 {
+			t.Errorf("channel %+v, %v", ch, err)
+		}
+		if _, err := h.Hold(ctx, ledger.HoldRequest{ChannelID: id, Secret: secret, Amount: 401, ReceiptID: "r2", Drawn: true}); !errors.Is(err, ledger.ErrInsufficient) {
+			t.Errorf("what is held can be spent again: %v", err)
+		}
+		if _, err := h.CloseChannel(ctx, ledger.CloseRequest{ChannelID: id, Secret: secret}); !errors.Is(err, ledger.ErrPending) {
+			t.Errorf("closed over a running call: %v", err)
+		}
+		if rep := onDisk(t, h); rep.Holds != 0 || rep.Entries != 1 {
+			t.Errorf("on disk %+v", rep)
+		}
+	})
+	t.Run("one capture writes both of its entries and its neighbour's", func(t *testing.T) {
+		h, id, secret := fresh(t)
+		first, second := drawn(t, h, id, secret, "r1", 100), drawn(t, h, id, secret, "r2", 10)
+		if err := h.Capture(ctx, first, delivery("r1")); err != nil {
+			t.Fatal(err)
+		}
+		if rep := onDisk(t, h); rep.Holds != 1 || rep.Entries != 4 || rep.Receipts != 1 {
+			t.Errorf("on disk %+v", rep)
+		}
+		if err := h.Release(ctx, second); err != nil {
+			t.Fatal(err)
+		}
+		if rep := onDisk(t, h); rep.Holds != 0 || rep.Entries != 5 {
+			t.Errorf("on disk %+v", rep)
+		}
+	})
+	t.Run("Durable writes it", func(t *testing.T) {
+		h, id, secret := fresh(t)
+		if err := drawn(t, h, id, secret, "r1", 100).Durable(); err != nil {
+			t.Fatal(err)
+		}
+		if rep := onDisk(t, h); rep.Holds != 1 {
+			t.Errorf("on disk %+v", rep)
+		}
+	})
+	t.Run("a sweep writes and later reaps a forgotten one", func(t *testing.T) {
+		h, id, secret := fresh(t)
+		drawn(t, h, id, secret, "r1", 100)
+		if _, _, err := h.Sweep(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if rep := onDisk(t, h); rep.Holds != 1 {
+			t.Errorf("on disk %+v", rep)
+		}
+		h.clock.advance(25 * time.Hour)
+		if _, reaped, err := h.Sweep(ctx); err != nil || reaped != 1 {
+			t.Errorf("reaped %d, %v", reaped, err)
+		}
+		h.check(t)
+	})
+	t.Run("a channel that expired meanwhile still pays", func(t *testing.T) {
+		h, id, secret := fresh(t)
+		hold := drawn(t, h, id, secret, "r1", 100)
+		h.clock.advance(25 * time.Hour)
+		if err := h.Capture(ctx, hold, delivery("r1")); err != nil {
+			t.Fatal(err)
+		}
+		h.check(t)
+	})
+	t.Run("a restart forgets it, unbilled", func(t *testing.T) {
+		h, id, secret := fresh(t)
+		drawn(t, h, id, secret, "r1", 100)
+		h.reopen(t)
+		if ch, err := h.Channel(ctx, id); err != nil || ch.Balance != 1000 || ch.Held != 0 {
+			t.Errorf("channel %+v, %v", ch, err)
+		}
+		h.check(t)
+	})
+}

@@ -40,13 +40,19 @@ type Signer interface {
 
 // Config is what Open needs.
 type Config struct {
-	Storage  Storage
-	Signer   Signer
-	Now      func() time.Time
-	Rand     io.Reader
-	Mode     Mode
-	HubURL   string
-	Owner    string // names this process among several fronts; its stale holds are released at Open
+	Storage Storage
+	Signer  Signer
+	Now     func() time.Time
+	Rand    io.Reader
+	Mode    Mode
+	HubURL  string
+	Owner   string // names this process among several fronts; its stale holds are released at Open
+
+	// Exclusive says that nothing else writes to Storage while this Ledger is open:
+	// no other process and no other Ledger. Then a hold is written together with
+	// what ends it, or when Durable asks; nobody else could miss it before.
+	Exclusive bool
+
 	Limits   Limits
 	Deposits DepositSource // verifies deposits in a chain mode; not used in Demo and Off
 }

@@ -16,7 +16,8 @@ type slot struct {
 	loaded bool
 	acc    account
 	row    []byte          // the channel row that acc came from: the next write's expectation
-	holds  map[string]held // unresolved holds by receipt id, as of row
+	holds  map[string]held // unresolved holds by receipt id
+	behind []deferred      // holds that acc and holds have and row has not, in their order
 }
 
 // slotShards spreads the map of locks; more than any sensible number of cores.
@@ -69,7 +70,7 @@ func (l *Ledger) forgetIdle(now time.Time) {
 		sh := &l.slots[i]
 		sh.mu.Lock()
 		for id, s := range sh.m {
-			if s.users == 0 && !s.acc.payable(now) {
+			if s.users == 0 && len(s.behind) == 0 && !s.acc.payable(now) {
 				delete(sh.m, id)
 			}
 		}
@@ -111,7 +112,7 @@ func (l *Ledger) load(ctx context.Context, id string, s *slot) error {
 		if string(again) != string(row) {
 			continue
 		}
-		s.acc, s.row, s.holds, s.loaded = acc, row, holds, true
+		s.acc, s.row, s.holds, s.behind, s.loaded = acc, row, holds, nil, true
 		return nil
 	}
 	return ErrBusy

@@ -25,6 +25,9 @@ func (l *Ledger) Sweep(ctx context.Context) (expired, reaped int, err error) {
 	if err := l.usable(); err != nil {
 		return 0, 0, err
 	}
+	if err := l.writeAllBehind(); err != nil {
+		return 0, 0, err
+	}
 	if reaped, err = l.reap(ctx); err != nil {
 		return 0, reaped, err
 	}

@@ -150,7 +150,7 @@ func (n *Node) openCatalog(ctx context.Context) error {
 func (n *Node) openLedger(ctx context.Context) error {
 	l, err := ledger.Open(ctx, ledger.Config{
 		Storage: ledger.NewPebbleStorage(n.store), Signer: n.key, Now: n.cfg.Now, Rand: n.cfg.Rand,
-		Mode: n.cfg.Money, HubURL: n.cfg.HubURL, Owner: "hub",
+		Mode: n.cfg.Money, HubURL: n.cfg.HubURL, Owner: "hub", Exclusive: true,
 		Limits: ledger.Limits{
 			MaxOpen: n.cfg.MaxOpenChannels, ReapAfter: orOff(n.cfg.ReapHoldsAfter),
 			OpensPerWallet: orOff(n.cfg.OpensPerHour), ClosesPerWallet: orOff(n.cfg.ClosesPerHour),

@@ -45,7 +45,7 @@ func ledgerWrites(ctx context.Context, o Options) (_ []Result, err error) {
 		return nil, err
 	}
 	l, err := ledger.Open(ctx, ledger.Config{Storage: ledger.NewPebbleStorage(db), Signer: key, Now: time.Now,
-		Rand: rand.Reader, Mode: ledger.Demo, HubURL: "http://localhost", Owner: "bench"})
+		Rand: rand.Reader, Mode: ledger.Demo, HubURL: "http://localhost", Owner: "bench", Exclusive: true})
 	if err != nil {
 		return nil, err
 	}
