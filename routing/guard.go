@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -46,8 +47,8 @@ func guard[T any](ctx context.Context, limit time.Duration, stuck *atomic.Int32,
 	if stuck.Load() >= maxStuck {
 		return zero, errStuck
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
+	hook := &hookContext{Context: ctx, deadline: time.Now().Add(limit)}
+	defer hook.end()
 	done := make(chan outcome, 1)
 	go func() {
 		var o outcome
@@ -58,11 +59,14 @@ func guard[T any](ctx context.Context, limit time.Duration, stuck *atomic.Int32,
 			}
 			done <- o
 		}()
-		o.v, o.err = fn(ctx)
+		o.v, o.err = fn(hook)
 	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
 	select {
 	case o := <-done:
 		return o.v, o.err
+	case <-timer.C:
 	case <-ctx.Done():
 	}
 	select { // it may have finished just in time
@@ -75,5 +79,53 @@ func guard[T any](ctx context.Context, limit time.Duration, stuck *atomic.Int32,
 		<-done
 		stuck.Add(-1)
 	}()
-	return zero, fmt.Errorf("gave no answer within %s: %w", limit, ctx.Err())
+	err := ctx.Err()
+	if err == nil {
+		err = context.DeadlineExceeded
+	}
+	return zero, fmt.Errorf("gave no answer within %s: %w", limit, err)
+}
+
+// hookContext is a context with a deadline that costs nothing until somebody waits
+// for it: most hooks are done in microseconds and never look.
+type hookContext struct {
+	context.Context // the call's
+	deadline        time.Time
+
+	mu     sync.Mutex
+	waits  context.Context // made by the first who waits
+	cancel context.CancelFunc
+	ended  bool
+}
+
+func (c *hookContext) Deadline() (time.Time, bool) {
+	if d, ok := c.Context.Deadline(); ok && d.Before(c.deadline) {
+		return d, true
+	}
+	return c.deadline, true
+}
+
+func (c *hookContext) Done() <-chan struct{} { return c.waiting().Done() }
+func (c *hookContext) Err() error            { return c.waiting().Err() }
+
+func (c *hookContext) waiting() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waits == nil {
+		c.waits, c.cancel = context.WithDeadline(c.Context, c.deadline)
+		if c.ended {
+			c.cancel()
+		}
+	}
+	return c.waits
+}
+
+// end cancels whoever still waits: a call that was left behind.
+func (c *hookContext) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+	if c.cancel != nil {
+		c.cancel()
+	}
 }
