@@ -151,6 +151,7 @@ func (l *Ledger) Deliver(ctx context.Context, d Delivery, durable bool) error {
 	defer l.putDraft(dr)
 	for attempt := range changeAttempts {
 		dr.reset(&account{})
+		dr.batch.Lazy = !durable
 		if err := l.deliver(ctx, dr, &d, "", "", ms, attempt > 0); err != nil {
 			return err
 		}
