@@ -191,7 +191,7 @@ func (x *call) postCheck(output canon.Value) (*Payload, *Refusal) {
 			continue
 		}
 		seen, info := payload, x.info
-		verdict, err := guard(x.ctx, p.timeout, &p.stuck, func(ctx context.Context) (Verdict, error) {
+		verdict, err := p.check(x.ctx, seen, func(ctx context.Context) (Verdict, error) {
 			return p.post.PostCheck(ctx, seen, info)
 		})
 		if err == nil && !verdict.Blocked && verdict.Replace != nil {

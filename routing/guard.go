@@ -54,8 +54,7 @@ func guard[T any](ctx context.Context, limit time.Duration, stuck *atomic.Int32,
 		var o outcome
 		defer func() {
 			if p := recover(); p != nil {
-				stack := debug.Stack()
-				o.v, o.err = zero, &panicError{value: p, stack: stack[:min(len(stack), maxStack)]}
+				o.v, o.err = zero, panicked(p)
 			}
 			done <- o
 		}()
@@ -84,6 +83,30 @@ func guard[T any](ctx context.Context, limit time.Duration, stuck *atomic.Int32,
 		err = context.DeadlineExceeded
 	}
 	return zero, fmt.Errorf("gave no answer within %s: %w", limit, err)
+}
+
+// check runs one check of a plugin: inline if the plugin promised to be prompt with
+// so small a payload, else guarded.
+func (p *plugin) check(ctx context.Context, payload *Payload, fn func(context.Context) (Verdict, error)) (Verdict, error) {
+	if len(payload.Raw()) <= p.prompt {
+		return inline(ctx, fn)
+	}
+	return guard(ctx, p.timeout, &p.stuck, fn)
+}
+
+// inline calls fn here and turns a panic into an error.
+func inline[T any](ctx context.Context, fn func(context.Context) (T, error)) (v T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicked(p)
+		}
+	}()
+	return fn(ctx)
+}
+
+func panicked(value any) error {
+	stack := debug.Stack()
+	return &panicError{value: value, stack: stack[:min(len(stack), maxStack)]}
 }
 
 // hookContext is a context with a deadline that costs nothing until somebody waits

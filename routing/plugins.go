@@ -46,6 +46,7 @@ type plugin struct {
 	observer  SettlementObserver
 	extender  ManifestExtender
 	stopper   Stopper
+	prompt    int // bytes of payload up to which checks run inline; see Prompt
 	stuck     atomic.Int32
 	failures  atomic.Uint64
 	clamped   atomic.Uint64
@@ -72,6 +73,9 @@ func newPlugin(c PluginConfig) *plugin {
 	p.extender, _ = c.Plugin.(ManifestExtender)
 	p.startable, _ = c.Plugin.(Starter)
 	p.stopper, _ = c.Plugin.(Stopper)
+	if prompt, ok := c.Plugin.(Prompt); ok {
+		p.prompt = prompt.PromptBytes()
+	}
 	p.info.Hooks = p.hookNames(p.info.Hooks)
 	p.info.Status = "active"
 	return p

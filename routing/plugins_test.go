@@ -416,3 +416,51 @@ func TestObserversHearHowCallsEnd(t *testing.T) {
 	}
 	h.Router, _ = New(t.Context(), h.config)
 }
+
+// promptPlugin promises to be quick with small payloads.
+type promptPlugin struct{ funcPlugin }
+
+func (promptPlugin) PromptBytes() int { return 64 }
+
+// TestPromptPlugin: a prompt plugin's small checks run where the call runs, which a
+// deadline cannot see; its panics are caught all the same, and what is larger than
+// it promised for is under the deadline.
+func TestPromptPlugin(t *testing.T) {
+	large := strings.Repeat("x", 100)
+	for _, c := range []struct {
+		name, text string
+		hook       func(context.Context, *Payload) (Verdict, error)
+		deadline   bool // the hook is given one
+	}{
+		{"small", "hi", nil, false},
+		{"small and panics", "hi", func(context.Context, *Payload) (Verdict, error) { panic("no") }, false},
+		{"large", large, nil, true},
+		{"large and panics", large, func(context.Context, *Payload) (Verdict, error) { panic("no") }, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var deadline bool
+			p := promptPlugin{funcPlugin{scripted: &scripted{name: "p"}}}
+			p.pre = func(ctx context.Context, in *Payload) (Verdict, error) {
+				_, deadline = ctx.Deadline()
+				if c.hook != nil {
+					return c.hook(ctx, in)
+				}
+				return Verdict{}, nil
+			}
+			h := newHub(t, withPlugins(PluginConfig{Plugin: p, Required: true}))
+			call := h.paid()
+			call.Input = parse(`{"text":"` + c.text + `"}`)
+			if c.hook == nil {
+				h.mustInvoke(call)
+			} else {
+				h.mustRefuse(call, PluginUnavailable)
+				if h.balance() != deposit {
+					t.Error("billed")
+				}
+			}
+			if deadline != c.deadline {
+				t.Errorf("deadline %v, want %v", deadline, c.deadline)
+			}
+		})
+	}
+}

@@ -61,7 +61,7 @@ func (x *call) preCheck() *Refusal {
 		}
 		// Copies: a hook that is left behind must not read the call while it goes on.
 		payload, info := x.payload, x.info
-		verdict, err := guard(x.ctx, p.timeout, &p.stuck, func(ctx context.Context) (Verdict, error) {
+		verdict, err := p.check(x.ctx, payload, func(ctx context.Context) (Verdict, error) {
 			return p.pre.PreCheck(ctx, payload, info)
 		})
 		if err == nil && !verdict.Blocked && verdict.Replace != nil {
