@@ -115,6 +115,7 @@ type Ledger struct {
 	limits Limits
 
 	slots    [slotShards]slotShard
+	gratis   gratis
 	drafts   sync.Pool
 	totals   totals
 	counters counters

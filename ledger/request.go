@@ -147,6 +147,9 @@ func (l *Ledger) Deliver(ctx context.Context, d Delivery, durable bool) error {
 		defer l.inFlight.Add(-1)
 	}
 	ms := millis(l.now())
+	if !durable && d.Drawn && d.RequestID == "" {
+		return l.gather(&d, ms)
+	}
 	dr := l.drafts.Get().(*draft)
 	defer l.putDraft(dr)
 	for attempt := range changeAttempts {
@@ -180,6 +183,9 @@ func (l *Ledger) Deliver(ctx context.Context, d Delivery, durable bool) error {
 func (l *Ledger) Receipt(ctx context.Context, nonce string) ([]byte, error) {
 	if nonce == "" || len(nonce) > maxRef {
 		return nil, ErrUnknownReceipt
+	}
+	if receipt, ok := l.gathered(nonce); ok {
+		return receipt, nil
 	}
 	oldest, found, err := firstPeriod(ctx, l.c.Storage, rangeReceipt)
 	if err != nil {

@@ -160,6 +160,7 @@ func (n *Node) openLedger(ctx context.Context) error {
 		return fmt.Errorf("opening the ledger: %w", err)
 	}
 	n.ledger = l
+	n.onClose("ledger", func(context.Context) error { return l.Close() })
 	return nil
 }
 
