@@ -353,7 +353,7 @@ func corruptTables(t *testing.T, dir string) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw[10] ^= 0x40
+		raw[10] ^= 0x40 // in the first block of data
 		if err := os.WriteFile(name, raw, 0o600); err != nil {
 			t.Fatal(err)
 		}

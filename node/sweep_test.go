@@ -47,7 +47,11 @@ func TestStartExpiresWhatIsDue(t *testing.T) {
 	swept := make(chan struct{})
 	c.Logger = logOnce(swept, "swept the ledger")
 	h = start(t, c)
-	<-swept
+	select {
+	case <-swept:
+	case <-time.After(20 * time.Second): // a failure, not a wait
+		t.Fatal("nothing was swept at start")
+	}
 	got, err := h.client.Channel(t.Context(), ch.ID)
 	if err != nil || got.Status != string(ledger.StatusExpired) {
 		t.Errorf("channel is %q (%v), want expired", got.Status, err)
