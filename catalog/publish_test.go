@@ -289,3 +289,18 @@ func TestStakeTrust(t *testing.T) {
 		t.Errorf("a row that passed the gates has trust %v and could not be invoked", floor)
 	}
 }
+
+// TestRegisterNeverTakesABuiltin: whoever called himself by the built-ins' publisher
+// name could point the hub's own capability at an address of his.
+func TestRegisterNeverTakesABuiltin(t *testing.T) {
+	h := newHub(t)
+	own := row("aimarket.text", "echo@v1")
+	own.Builtin, own.InvokeURL, own.PublisherID = true, "", "aimarket-builtin"
+	h.put(own)
+	h.stake("aimarket-builtin", 100)
+	r := registration("aimarket-builtin", "aimarket.text")
+	r.CapabilityID = "echo@v1"
+	if _, err := h.Register(context.Background(), r); gateOf(err) != GateProduct {
+		t.Fatalf("registered over a built-in: %v", err)
+	}
+}

@@ -17,7 +17,7 @@ var channelStatus = map[ledger.Kind]int{
 	ledger.KindMoneyOff:       http.StatusServiceUnavailable,
 	ledger.KindBusy:           http.StatusServiceUnavailable,
 	ledger.KindConflict:       http.StatusServiceUnavailable,
-	ledger.KindStorage:        http.StatusInternalServerError,
+	ledger.KindStorage:        http.StatusServiceUnavailable,
 	ledger.KindCorrupt:        http.StatusInternalServerError,
 	ledger.KindOverflow:       http.StatusInternalServerError,
 	ledger.KindNotFound:       http.StatusInternalServerError,

@@ -132,6 +132,7 @@ var refusalForms = map[routing.Kind]struct {
 	routing.ProviderFailed:    {http.StatusBadGateway, formDetail},
 	routing.NoBackend:         {http.StatusServiceUnavailable, formDetail},
 	routing.PluginUnavailable: {http.StatusServiceUnavailable, formDetail},
+	routing.StorageFailed:     {http.StatusServiceUnavailable, formDetail},
 	routing.RequestMismatch:   {http.StatusUnprocessableEntity, formInvoke},
 	routing.Internal:          {http.StatusInternalServerError, formInvoke},
 }

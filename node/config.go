@@ -28,6 +28,7 @@ type Config struct {
 	HubName        string
 	Version        string // of this program
 	SigningKeyPath string // "" is DataDir/hub_signing_key
+	AcceptNewKey   bool   // start although the key is not the one the folder belongs to
 
 	Money      ledger.Mode
 	Production bool // refuses what only a test network may have

@@ -41,16 +41,16 @@ func TestDiskFailure(t *testing.T) {
 	paid := h.echo(ch, "before")
 
 	broken.Store(true)
-	refused := func(id string) {
+	refused := func(id string, status int) {
 		t.Helper()
 		_, err := h.invoke(ch, "aimarket.text", "echo@v1", id)
 		var e *client.Error
-		if !errors.As(err, &e) || e.Status < 500 {
-			t.Errorf("%s: %v, want a refusal that is the hub's fault", id, err)
+		if !errors.As(err, &e) || e.Status != status {
+			t.Errorf("%s: %v, want HTTP %d", id, err, status)
 		}
 	}
-	refused("at-the-failure")
-	refused("after-it")
+	refused("at-the-failure", http.StatusBadGateway) // the result is there, its debit is not
+	refused("after-it", http.StatusServiceUnavailable)
 	status, body := get(t, http.DefaultClient, h.client.Base()+"/readyz")
 	if status != http.StatusServiceUnavailable || !strings.Contains(body, "no space left on device") || !strings.Contains(body, "restart") {
 		t.Errorf("/readyz: HTTP %d: %s", status, body)

@@ -105,13 +105,8 @@ func (n *Node) openStore(context.Context) error {
 	n.store = db
 	n.onClose("store", func(context.Context) error { return db.Close() })
 
-	key, created, err := identity.LoadOrCreate(n.cfg.SigningKeyPath, n.cfg.Rand)
-	if err != nil {
+	if err := n.loadKey(); err != nil {
 		return err
-	}
-	n.key = key
-	if created {
-		n.cfg.Logger.Warn("made this hub's key: back it up, it is who this hub is", "file", n.cfg.SigningKeyPath, "public_key", key.PublicBase64())
 	}
 	n.out = safehttp.New(safehttp.Options{
 		AllowLocal: n.cfg.AllowLocal, Timeout: n.cfg.RequestTimeout, UserAgent: "aimarket/" + n.cfg.Version,

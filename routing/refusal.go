@@ -17,7 +17,7 @@ var kinds = []Kind{
 	SandboxConflict, SandboxInvalid, TrialExhausted, TrialRateLimited,
 	VerifyInvalid, PaymentRequired, PaymentFailed, PriceLimit, SafetyBlocked,
 	ResponseBlocked, Untrusted, ProviderFailed, NoBackend, PluginUnavailable,
-	RequestMismatch, Internal,
+	RequestMismatch, StorageFailed, Internal,
 }
 
 func refuse(k Kind, format string, args ...any) *Refusal {
@@ -65,6 +65,9 @@ func asRefusal(err error) *Refusal {
 	var r *Refusal
 	if errors.As(err, &r) {
 		return r
+	}
+	if errors.Is(err, ledger.ErrStorage) {
+		return refuse(StorageFailed, "this hub's disk failed and it takes no paid calls until its operator restarts it; nothing was billed; use another hub meanwhile").because(err)
 	}
 	return refuse(Internal, "the call stopped at an unexpected fault of this hub; nothing was billed; send it again later").because(err)
 }

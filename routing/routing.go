@@ -148,6 +148,7 @@ const (
 	NoBackend         Kind = "no_execution_backend"
 	PluginUnavailable Kind = "plugin_unavailable"
 	RequestMismatch   Kind = "request_id_reused"
+	StorageFailed     Kind = "storage_failed"
 	Internal          Kind = "internal_error"
 )
 

@@ -22,6 +22,7 @@ type settings struct {
 	HubURL         string `help:"URL by which others reach this hub; derived from --listen if empty." env:"AIMARKET_HUB_URL" placeholder:"URL" group:"hub"`
 	HubName        string `help:"Name shown to people." default:"AIMarket Hub" env:"AIMARKET_HUB_NAME" group:"hub"`
 	SigningKeyPath string `help:"File of the hub's Ed25519 key; made on first start." env:"AIMARKET_SIGNING_KEY_PATH" type:"path" placeholder:"FILE" group:"hub"`
+	AcceptNewKey   bool   `help:"Start although the key file is not the one this data folder belongs to; needed once when a key is lost." env:"AIMARKET_ACCEPT_NEW_KEY" group:"hub"`
 	Production     bool   `help:"Refuse everything that only a test network may have." env:"AIMARKET_PRODUCTION,AIFACTORY_PROD" group:"hub"`
 	SkipSeed       bool   `help:"List no built-in capabilities." env:"AIMARKET_SKIP_SEED" group:"hub"`
 	LogLevel       string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"AIMARKET_LOG_LEVEL" group:"hub"`
@@ -77,7 +78,7 @@ func (s seconds) duration() time.Duration { return time.Duration(s) * time.Secon
 func (s settings) config() (node.Config, error) {
 	c := node.Config{
 		DataDir: s.Data, Listen: s.Listen, AdminListen: s.AdminListen, HubURL: s.HubURL, HubName: s.HubName,
-		SigningKeyPath: s.SigningKeyPath, Money: ledger.Mode(s.Money), Production: s.Production, SkipSeed: s.SkipSeed,
+		SigningKeyPath: s.SigningKeyPath, AcceptNewKey: s.AcceptNewKey, Money: ledger.Mode(s.Money), Production: s.Production, SkipSeed: s.SkipSeed,
 		AdminToken: s.AdminToken, PublishToken: s.PublishToken, PublisherTokens: map[string]string{},
 		AllowLocal: s.AllowLocal, CORSOrigins: trimmed(s.CORSOrigins), MetricsPublic: s.MetricsPublic, MetricsToken: s.MetricsToken,
 		InvokesPerMinute: s.InvokeRate, ChannelsPerMinute: s.ChannelRate, OpensPerHour: s.OpensPerHour,
