@@ -249,6 +249,7 @@ func TestFailureIsLoggedOnce(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	_ = db.Close() // ends the goroutine that noticed and logs
 	if n := strings.Count(buf.String(), "a write failed"); n != 1 {
 		t.Errorf("logged %d times:\n%s", n, buf.String())
 	}
