@@ -10,8 +10,8 @@ import (
 // Receipts of free calls may be lost in a crash, so they are gathered and written
 // together. Nobody but this process knows them before, and it finds them here.
 const (
-	gratisDelay = 50 * time.Millisecond // how long one may wait for company
-	maxGratis   = 256                   // how many may wait; the next writes them all
+	gratisDelay = 5 * time.Millisecond // how long one may wait for company
+	maxGratis   = 256                  // how many may wait; the next writes them all
 )
 
 // gratis are the receipts that wait to be written.

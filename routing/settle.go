@@ -76,8 +76,8 @@ func (x *call) commit(d ledger.Delivery) (*Answer, *Refusal) {
 		}
 	default:
 		// What cost nothing may be lost in a crash, unless it was promised to a
-		// request id or paid for in another way.
-		durable := d.RequestID != "" || x.auth != nil
+		// request id, paid for in another way, or used up a trial.
+		durable := d.RequestID != "" || x.auth != nil || x.trial != nil
 		if err = x.r.c.Ledger.Deliver(x.whole, d, durable); err != nil && !durable {
 			x.r.c.Logger.Warn("the receipt of a free call was sent but could not be kept", "nonce", d.Nonce, "error", err)
 			err = nil
