@@ -172,12 +172,12 @@ func (n *Node) openRouter(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("building the safety gate: %w", err)
 	}
-	funcs := map[string]routing.Func{}
+	funcs, prompt := map[string]routing.Func{}, map[string]bool{}
 	for _, b := range builtin.All() {
-		funcs[b.Row.CapabilityID] = b.Run
+		funcs[b.Row.CapabilityID], prompt[b.Row.CapabilityID] = b.Run, b.Prompt
 	}
 	r, err := routing.New(ctx, routing.Config{
-		Catalog: n.catalog, Ledger: n.ledger, Store: n.store, Provider: n.provider(), Builtins: funcs,
+		Catalog: n.catalog, Ledger: n.ledger, Store: n.store, Provider: n.provider(), Builtins: funcs, Prompt: prompt,
 		Plugins: []routing.PluginConfig{{Plugin: gate, EntryKey: "safety", Required: true}},
 		Allow:   n.cfg.Plugins, AllowSet: n.cfg.PluginsSet,
 		Signer: n.key, Now: n.cfg.Now, Rand: n.cfg.Rand, Logger: n.cfg.Logger.With("part", "routing"),

@@ -92,9 +92,14 @@ func (x *call) executeBuiltin() (canon.Value, *Refusal) {
 	}
 	x.executed = true
 	input := x.payload.Value()
-	raw, err := guard(x.ctx, x.r.execTimeout, &x.r.funcs, func(ctx context.Context) (json.RawMessage, error) {
-		return fn(ctx, input)
-	})
+	run := func(ctx context.Context) (json.RawMessage, error) { return fn(ctx, input) }
+	var raw json.RawMessage
+	var err error
+	if x.r.c.Prompt[x.row.CapabilityID] && len(x.payload.Raw()) <= promptInput {
+		raw, err = inline(x.ctx, run)
+	} else {
+		raw, err = guard(x.ctx, x.r.execTimeout, &x.r.funcs, run)
+	}
 	if err != nil {
 		var fault InputFault
 		if errors.As(err, &fault) && fault.InvalidInput() {

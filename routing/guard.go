@@ -94,6 +94,9 @@ func (p *plugin) check(ctx context.Context, payload *Payload, fn func(context.Co
 	return guard(ctx, p.timeout, &p.stuck, fn)
 }
 
+// promptInput is the input up to which a prompt built-in runs inline.
+const promptInput = 4 << 10
+
 // inline calls fn here and turns a panic into an error.
 func inline[T any](ctx context.Context, fn func(context.Context) (T, error)) (v T, err error) {
 	defer func() {

@@ -83,6 +83,7 @@ type Config struct {
 	Provider                 Provider
 	Peers                    PeerInvoker     // nil: calls of another hub's capability are refused
 	Builtins                 map[string]Func // by capability id
+	Prompt                   map[string]bool // built-ins that keep a checker's promise of Prompt for inputs up to promptInput bytes
 	Plugins                  []PluginConfig  // in the order their hooks run
 	Allow                    []string        // nil: all; both kinds of name
 	AllowSet                 bool            // an allow-list was given, even if empty

@@ -36,8 +36,9 @@ const MaxOutput = 1 << 20
 
 // Capability is a catalogue row and the code behind it.
 type Capability struct {
-	Row catalog.Capability
-	Run routing.Func
+	Row    catalog.Capability
+	Run    routing.Func
+	Prompt bool // done in microseconds with a small input: see routing.Config
 }
 
 // InputError says what is wrong with an input. Nothing was done and nothing is
@@ -83,7 +84,7 @@ func All() []Capability {
 				PublisherID:    publisher,
 				Builtin:        true,
 			},
-			Run: d.run,
+			Run: d.run, Prompt: d.prompt,
 		}
 	}
 	return out
@@ -95,6 +96,7 @@ type definition struct {
 	micros                         int64 // micro-USD per call
 	input, output                  string
 	run                            routing.Func
+	prompt                         bool
 }
 
 // args reads the members of an input and keeps the first complaint.

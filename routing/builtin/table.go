@@ -19,7 +19,7 @@ var table = []definition{
 		input:       `{"type":"object","required":["before","after"],"properties":{"before":{"type":"string","maxLength":131072},"after":{"type":"string","maxLength":131072},"context":{"type":"integer","minimum":0,"maximum":100,"default":3}}}`,
 		output:      `{"type":"object","required":["equal","diff","added","removed","unchanged"],"properties":{"equal":{"type":"boolean"},"diff":{"type":"string"},"added":{"type":"integer"},"removed":{"type":"integer"},"unchanged":{"type":"integer"}}}`,
 	}, {
-		product: "aimarket.text", id: "echo@v1", name: "Echo", micros: 1000, run: echo,
+		product: "aimarket.text", id: "echo@v1", name: "Echo", micros: 1000, run: echo, prompt: true,
 		description: "Returns the text it is given, unchanged. For testing a connection, a payment channel or a receipt end to end at the lowest price.",
 		input:       `{"type":"object","required":["text"],"properties":{"text":{"type":"string","description":"what to send back"}}}`,
 		output:      `{"type":"object","required":["text"],"properties":{"text":{"type":"string"}}}`,
@@ -29,7 +29,7 @@ var table = []definition{
 		input:       `{"type":"object","required":["text","pattern"],"properties":{"text":{"type":"string","maxLength":100000},"pattern":{"type":"string","maxLength":512,"description":"RE2 expression"},"limit":{"type":"integer","minimum":1,"maximum":1000,"default":100}}}`,
 		output:      `{"type":"object","required":["matches","count","truncated"],"properties":{"matches":{"type":"array","items":{"type":"object","properties":{"text":{"type":"string"},"start":{"type":"integer"},"end":{"type":"integer"},"groups":{"type":"array"},"named":{"type":"object"}}}},"count":{"type":"integer"},"truncated":{"type":"boolean"}}}`,
 	}, {
-		product: "aimarket.crypto", id: "hash@v1", name: "Hash and checksum", micros: 1000, run: hash,
+		product: "aimarket.crypto", id: "hash@v1", name: "Hash and checksum", micros: 1000, run: hash, prompt: true,
 		description: "Computes a cryptographic hash, digest or checksum of text or base64 bytes: SHA-256, SHA-512, SHA-384, SHA3-256, SHA3-512, SHA-1, MD5 or CRC-32, in hex and base64. Says which of them are no longer secure.",
 		input:       `{"type":"object","oneOf":[{"required":["text"]},{"required":["base64"]}],"properties":{"text":{"type":"string","maxLength":100000},"base64":{"type":"string","maxLength":100000},"algorithm":{"type":"string","enum":["sha256","sha512","sha384","sha3-256","sha3-512","sha1","md5","crc32"],"default":"sha256"}}}`,
 		output:      `{"type":"object","required":["algorithm","hex","base64","bytes","secure"],"properties":{"algorithm":{"type":"string"},"hex":{"type":"string"},"base64":{"type":"string"},"bytes":{"type":"integer","description":"length of what was hashed"},"secure":{"type":"boolean","description":"false: collisions are practical"}}}`,
@@ -39,7 +39,7 @@ var table = []definition{
 		input:       `{"type":"object","required":["text"],"properties":{"text":{"type":"string","maxLength":1024},"format":{"type":"string","enum":["png","svg","terminal"],"default":"png"},"level":{"type":"string","enum":["M","L","Q","H"],"default":"M"},"scale":{"type":"integer","minimum":1,"maximum":16,"default":8,"description":"pixels per module, PNG only"}}}`,
 		output:      `{"type":"object","required":["format","modules","content","media_type"],"properties":{"format":{"type":"string"},"media_type":{"type":"string"},"modules":{"type":"integer","description":"modules per side, quiet zone included"},"content":{"type":"string","description":"base64 PNG, SVG text or terminal text"}}}`,
 	}, {
-		product: "aimarket.text", id: "slug@v1", name: "Slugify", micros: 1000, run: slug,
+		product: "aimarket.text", id: "slug@v1", name: "Slugify", micros: 1000, run: slug, prompt: true,
 		description: "Turns a title or any text into a URL slug: lower-case ASCII letters, digits and hyphens; accents removed, German, Scandinavian, Russian and Greek letters transliterated.",
 		input:       `{"type":"object","required":["text"],"properties":{"text":{"type":"string","maxLength":4096},"max_length":{"type":"integer","minimum":1,"maximum":200,"default":80}}}`,
 		output:      `{"type":"object","required":["slug"],"properties":{"slug":{"type":"string"}}}`,
@@ -49,12 +49,12 @@ var table = []definition{
 		input:       `{"type":"object","required":["numbers"],"properties":{"numbers":{"type":"array","items":{"type":"number"},"minItems":1,"maxItems":10000}}}`,
 		output:      `{"type":"object","required":["count","sum","min","max","mean","median"],"properties":{"count":{"type":"integer"},"sum":{"type":"number"},"min":{"type":"number"},"max":{"type":"number"},"mean":{"type":"number"},"median":{"type":"number"},"p25":{"type":"number"},"p75":{"type":"number"},"p95":{"type":"number"},"stdev_population":{"type":"number"},"stdev_sample":{"type":["number","null"]}}}`,
 	}, {
-		product: "aimarket.text", id: "text-stats@v1", name: "Text statistics", micros: 1000, run: textStats,
+		product: "aimarket.text", id: "text-stats@v1", name: "Text statistics", micros: 1000, run: textStats, prompt: true,
 		description: "Counts the characters, words, sentences, lines and paragraphs of a text, its average word length, reading time and most frequent words. Word count for essays, posts and prompts in any language that separates words.",
 		input:       `{"type":"object","required":["text"],"properties":{"text":{"type":"string","maxLength":100000},"top":{"type":"integer","minimum":0,"maximum":100,"default":10,"description":"how many frequent words"}}}`,
 		output:      `{"type":"object","required":["characters","bytes","words","sentences","lines","paragraphs"],"properties":{"characters":{"type":"integer"},"characters_without_spaces":{"type":"integer"},"bytes":{"type":"integer"},"words":{"type":"integer"},"unique_words":{"type":"integer"},"sentences":{"type":"integer"},"lines":{"type":"integer"},"paragraphs":{"type":"integer"},"average_word_length":{"type":"number"},"reading_seconds":{"type":"integer","description":"at 230 words a minute"},"top_words":{"type":"array"}}}`,
 	}, {
-		product: "aimarket.data", id: "transcode@v1", name: "Encode and decode", micros: 1000, run: transcode,
+		product: "aimarket.data", id: "transcode@v1", name: "Encode and decode", micros: 1000, run: transcode, prompt: true,
 		description: "Converts data between encodings: plain text, base64, base64url, base32, hex and URL percent-encoding. Encodes, decodes, or goes straight from one to the other.",
 		input:       `{"type":"object","required":["data","from","to"],"properties":{"data":{"type":"string","maxLength":100000},"from":{"type":"string","enum":["text","base64","base64url","base32","hex","url"]},"to":{"type":"string","enum":["text","base64","base64url","base32","hex","url"]}}}`,
 		output:      `{"type":"object","required":["data","bytes"],"properties":{"data":{"type":"string"},"bytes":{"type":"integer","description":"length of the raw data"}}}`,
@@ -64,7 +64,7 @@ var table = []definition{
 		input:       `{"type":"object","required":["value","from","to"],"properties":{"value":{"type":"number"},"from":{"type":"string","description":"unit name or symbol, e.g. km, mile, °C, kWh, MiB"},"to":{"type":"string"}}}`,
 		output:      `{"type":"object","required":["value","from","to","quantity"],"properties":{"value":{"type":"number"},"from":{"type":"string"},"to":{"type":"string"},"quantity":{"type":"string"}}}`,
 	}, {
-		product: "aimarket.crypto", id: "uuid5@v1", name: "Name-based UUID", micros: 1000, run: uuid5,
+		product: "aimarket.crypto", id: "uuid5@v1", name: "Name-based UUID", micros: 1000, run: uuid5, prompt: true,
 		description: "Makes the version 5 UUID (RFC 9562, SHA-1) of a name in a namespace: dns, url, oid, x500 or any UUID. The same name always gives the same identifier.",
 		input:       `{"type":"object","required":["name"],"properties":{"name":{"type":"string","maxLength":4096},"namespace":{"type":"string","default":"url","description":"dns, url, oid, x500 or a UUID"}}}`,
 		output:      `{"type":"object","required":["uuid"],"properties":{"uuid":{"type":"string"}}}`,
