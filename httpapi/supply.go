@@ -31,19 +31,26 @@ func actAs(authenticated, asked string) (string, *problem) {
 		"this token is of publisher "+clip(authenticated, 80)+" and may not act for "+clip(asked, 80))
 }
 
-func (s *Server) register(w http.ResponseWriter, r *http.Request, rt *route) {
-	v, ok := s.body(w, r, rt)
-	if !ok {
-		return
+// published reads the body of a publisher's request and says for whom it acts; false
+// if the refusal is sent.
+func (s *Server) published(w http.ResponseWriter, r *http.Request, rt *route) (v canon.Value, publisher string, ok bool) {
+	if v, ok = s.body(w, r, rt); !ok {
+		return v, "", false
 	}
 	who, p := s.publisher(r)
-	if p != nil {
-		s.fail(w, r, p)
-		return
+	if p == nil {
+		publisher, p = actAs(who, str(v, "publisher_id"))
 	}
-	publisher, p := actAs(who, str(v, "publisher_id"))
 	if p != nil {
 		s.fail(w, r, p)
+		return v, "", false
+	}
+	return v, publisher, true
+}
+
+func (s *Server) register(w http.ResponseWriter, r *http.Request, rt *route) {
+	v, publisher, ok := s.published(w, r, rt)
+	if !ok {
 		return
 	}
 	row := catalog.Capability{
@@ -83,7 +90,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request, rt *route) {
 	if m, ok := given(v, "output_schema"); ok {
 		row.OutputSchema = append([]byte(nil), m.Raw()...)
 	}
-	listed, err := s.cfg.Catalog.Register(r.Context(), catalog.Registration{Capability: row, Publisher: who})
+	listed, err := s.cfg.Catalog.Register(r.Context(), catalog.Registration{Capability: row, Publisher: publisher})
 	if err != nil {
 		s.fail(w, r, supplyProblem(err))
 		return
@@ -97,18 +104,8 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request, rt *route) {
 }
 
 func (s *Server) stake(w http.ResponseWriter, r *http.Request, rt *route) {
-	v, ok := s.body(w, r, rt)
+	v, publisher, ok := s.published(w, r, rt)
 	if !ok {
-		return
-	}
-	who, p := s.publisher(r)
-	if p != nil {
-		s.fail(w, r, p)
-		return
-	}
-	publisher, p := actAs(who, str(v, "publisher_id"))
-	if p != nil {
-		s.fail(w, r, p)
 		return
 	}
 	amount, err := canon.ParseMicros(v.Get("amount_usd").Token())

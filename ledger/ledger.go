@@ -7,7 +7,8 @@
 // appear or vanish (Check verifies the invariants of the payments contract over
 // the stored rows). A channel's rows are the truth; what memory keeps of them is an
 // expectation that each write states and storage verifies, so several processes
-// may share one storage.
+// may share one storage. A ledger told that its storage is its own (Exclusive) keeps
+// a hold in memory until what ends it is written.
 //
 // Its limits: it knows nothing of what was bought, of HTTP and of peers. It moves
 // no money outside: a remainder becomes an Obligation that the operator pays and
@@ -15,8 +16,9 @@
 // of a chain. If storage fails under a write, the ledger cannot know what reached
 // the disk: it refuses all further work until it is opened again.
 //
-// No lock is held while waiting for the disk. Lock order: a channel's lock, then a
-// storage stripe; shard locks are leaves and guard only the map of channel locks.
+// No lock is held while waiting for the disk. Lock order: a channel's lock or that of
+// the gathered free receipts, then a storage stripe; shard locks are leaves and guard
+// only the map of channel locks.
 package ledger
 
 import (

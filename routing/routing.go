@@ -6,7 +6,8 @@
 // capture and the receipt are on disk before the answer is returned; that a
 // caller who goes away leaves no hold behind; and that an equal request id gets
 // the first answer again. A hook can delay a call by no more than its deadline
-// and cannot crash it.
+// and cannot crash it; only a check that promised to be Prompt, on a small payload,
+// runs without one.
 //
 // It knows nothing of the wire: status codes, headers of the buyer and the shape
 // of error bodies belong to httpapi. It keeps no money itself: that is ledger.
