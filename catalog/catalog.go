@@ -61,6 +61,11 @@ type Config struct {
 	PublishPerHr  int   // publishes per publisher-hour, 0 off
 	MaxRows       int   // bound on listed capabilities; 0 and more than the index holds: what the index holds
 	MaxPending    int   // bound on host names of pending peers; 0: DefaultMaxPending
+
+	Admission  Admission         // "" is AdmitNone
+	SeedKeys   map[string]string // base or discovery URL of a seed → its key, pinned and trusted at first contact
+	StaleAfter time.Duration     // 0: StaleAfter
+	AwayAfter  time.Duration     // 0: AwayAfter
 }
 
 // Bounds on memory.

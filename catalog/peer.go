@@ -25,29 +25,71 @@ const (
 // PeerState says whether anything a peer says has effect.
 type PeerState string
 
-// The states of a peer (federation notes §4).
+// The states of a peer (federation notes §4). Only an active one has any effect.
 const (
-	PeerPending PeerState = "pending" // known, without any effect
-	PeerActive  PeerState = "active"  // admitted by the operator
+	PeerPending     PeerState = "pending"      // known, without any effect
+	PeerActive      PeerState = "active"       // admitted by the operator or by policy
+	PeerKeyMismatch PeerState = "key_mismatch" // was active and then showed another key at its own address; rows stay but are not sold
+	PeerRejected    PeerState = "rejected"     // the operator said no; nothing it or others say reopens it
 )
 
-// Peer is another hub, as far as this one knows it.
+// Peer is another hub, as far as this one knows it. Its key is who it is, its URL
+// where it was last: KeyURL of its key until an address was confirmed to be its own.
 type Peer struct {
-	URL          string    `json:"url"` // normal form of NormalizeHubURL
+	URL          string    `json:"url"` // normal form of NormalizeHubURL; source_hub of its rows
 	Name         string    `json:"name"`
 	WellKnownURL string    `json:"well_known_url"`
-	PublicKey    string    `json:"public_key,omitempty"` // pinned; "" until known
-	Capabilities int       `json:"capabilities"`         // its own claim
+	ManifestURL  string    `json:"manifest_url,omitempty"` // as its discovery document names it
+	PublicKey    string    `json:"public_key,omitempty"`   // pinned, standard base64; "" until known
+	Capabilities int       `json:"capabilities"`           // its own claim
 	Categories   []string  `json:"categories,omitempty"`
 	Status       PeerState `json:"status"`
-	Discoverer   string    `json:"discoverer"` // how it became known: "announce", "operator"
+	Why          string    `json:"why,omitempty"` // one sentence for people: why it has this status, and what would change it
+	Discoverer   string    `json:"discoverer"`    // how it became known: "announce", "operator", "seed", "gossip:<teller>", "mdns", "crawler", "dht"
 	Depth        int       `json:"depth"`
 	FirstSeen    time.Time `json:"first_seen"`
-	LastCrawl    time.Time `json:"last_crawl,omitzero"`
+	LastCrawl    time.Time `json:"last_crawl,omitzero"` // when its catalogue was last confirmed as current, by whatever door
+	LastSeen     time.Time `json:"last_seen,omitzero"`  // last signed sign of life, or answered fetch
+	HubVersion   string    `json:"hub_version,omitempty"`
+	Description  string    `json:"description,omitempty"`
+	MCPEndpoint  string    `json:"mcp_endpoint,omitempty"` // same origin only
+
+	AdvertisedKey string `json:"advertised_public_key,omitempty"` // another key that its own address showed
+	ClaimedURL    string `json:"claimed_url,omitempty"`           // from its head, not confirmed to be its own
+
+	// What its newest accepted head said (mesh members only).
+	Multiaddrs []string  `json:"multiaddrs,omitempty"`
+	Sequence   uint64    `json:"sequence,omitempty"`
+	Digest     string    `json:"digest,omitempty"`      // of the listing that head announces
+	HeadTime   time.Time `json:"head_time,omitzero"`    // generated_at
+	Expires    time.Time `json:"head_expires,omitzero"` // expires_at
+
+	Trial         Trial `json:"trial,omitzero"`          // the newest attempt to admit it by the verified policy
+	Equivocations int   `json:"equivocations,omitempty"` // times it signed two listings under one sequence
+}
+
+// Trial is the outcome of the checks by which the verified policy admits a peer.
+type Trial struct {
+	At           time.Time     `json:"at,omitzero"`
+	Passed       bool          `json:"passed,omitempty"`
+	Detail       string        `json:"detail,omitempty"`        // what was tried and what came of it
+	URLConfirmed bool          `json:"url_confirmed,omitempty"` // the claimed URL showed the peer's key
+	Failures     int           `json:"failures,omitempty"`      // in a row
+	Next         time.Time     `json:"next,omitzero"`           // not before this time again
+	Latency      time.Duration `json:"latency,omitempty"`       // of the trial call
+	Capability   Key           `json:"capability,omitzero"`     // what was called
 }
 
 // ErrDuplicateIdentity says that a hub's key is already active at another URL.
 var ErrDuplicateIdentity = errors.New("catalog: this key is active at another URL")
+
+func (s PeerState) valid() bool {
+	switch s {
+	case PeerPending, PeerActive, PeerKeyMismatch, PeerRejected:
+		return true
+	}
+	return false
+}
 
 // encodePeer writes a format version and JSON: peers are few and grow fields.
 func encodePeer(p *Peer) ([]byte, error) {
@@ -66,7 +108,7 @@ func decodePeer(baseURL string, value []byte) (*Peer, error) {
 	if err := json.Unmarshal(value[1:], p); err != nil {
 		return nil, fmt.Errorf("%w: peer %q: %v", ErrCorrupt, baseURL, err)
 	}
-	if p.URL != baseURL || p.Status != PeerPending && p.Status != PeerActive {
+	if p.URL != baseURL || !p.Status.valid() {
 		return nil, fmt.Errorf("%w: peer %q is stored under another name or state", ErrCorrupt, baseURL)
 	}
 	return p, nil

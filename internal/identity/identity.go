@@ -1,5 +1,5 @@
 // Package identity holds the hub's one Ed25519 key: it signs every document, and
-// the same 32 public bytes will be the hub's libp2p peer ID.
+// the same 32 public bytes are the hub's libp2p peer ID.
 //
 // It promises that a key file appears whole or not at all and readable to its
 // owner only, that a private key never prints itself, and that verification is
@@ -15,6 +15,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log/slog"
+	"slices"
 )
 
 // Key is the hub's private key. Printing it in any way shows the public half only.
@@ -45,6 +46,10 @@ func (k *Key) PublicBase64() string { return k.text }
 
 // Sign returns the 64-byte signature of msg. Ed25519 is deterministic.
 func (k *Key) Sign(msg []byte) []byte { return ed25519.Sign(k.private(), msg) }
+
+// Private is the key in the standard library's form, for the libp2p host, which must
+// hold it to prove the peer ID. Nobody else needs it.
+func (k *Key) Private() ed25519.PrivateKey { return slices.Clone(k.private()) }
 
 // SignBase64 is Sign in standard padded base64.
 func (k *Key) SignBase64(msg []byte) string {
