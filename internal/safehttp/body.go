@@ -13,11 +13,6 @@ import (
 // firstRead is the most that is set aside on the word of a Content-Length.
 const firstRead = 64 << 10
 
-// requestBody is a body whose length net/http was told.
-type requestBody struct{ *bytes.Reader }
-
-func (*requestBody) Close() error { return nil }
-
 // read returns the whole body, decoded, or an error once it passes the bound.
 func (c *Client) read(resp *http.Response) ([]byte, error) {
 	if resp.StatusCode == http.StatusSwitchingProtocols {

@@ -80,8 +80,8 @@ func shownHost(raw string) string {
 	return rest
 }
 
-// exchangeError sorts what RoundTrip or reading a body returned.
-func exchangeError(ctx, parent context.Context, host string, err error) *Error {
+// exchangeError sorts what an exchange under ctx returned.
+func exchangeError(ctx context.Context, host string, err error) *Error {
 	var own *Error
 	if errors.As(err, &own) {
 		own := *own
@@ -98,7 +98,7 @@ func exchangeError(ctx, parent context.Context, host string, err error) *Error {
 		text    = err.Error()
 	)
 	switch {
-	case errors.Is(parent.Err(), context.Canceled):
+	case errors.Is(ctx.Err(), context.Canceled):
 		e.Kind, e.Reason, e.Cause = ErrCanceled, "the caller gave up", context.Canceled
 	case ctx.Err() != nil || errors.As(err, &netErr) && netErr.Timeout():
 		e.Kind, e.Reason = ErrTimeout, "the host is slow or drops packets"
@@ -111,11 +111,6 @@ func exchangeError(ctx, parent context.Context, host string, err error) *Error {
 		e.Reason = "its TLS certificate is not valid for this name or not trusted"
 	case errors.As(err, &alert), errors.As(err, &record), strings.Contains(text, "tls: "):
 		e.Reason = "the TLS handshake failed"
-	case strings.Contains(text, "server response headers exceeded"):
-		e.Kind, e.Reason = ErrTooLarge, fmt.Sprintf("its header is larger than %d bytes", maxHeaderBytes)
-	case strings.Contains(text, "invalid header field"), strings.Contains(text, "invalid method"),
-		strings.Contains(text, "invalid trailer"):
-		e.Kind, e.Reason = ErrRequest, "the method or a header contains a forbidden character"
 	case strings.Contains(text, "malformed"), strings.Contains(text, "unsupported transfer encoding"),
 		strings.Contains(text, "chunk"), strings.Contains(text, "Content-Length"):
 		e.Kind, e.Reason = ErrResponse, "it does not answer in proper HTTP"

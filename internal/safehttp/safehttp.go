@@ -20,11 +20,9 @@
 package safehttp
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -67,9 +65,9 @@ type Options struct {
 // Client follows no redirects and dials only addresses that passed every rule. It
 // is safe for concurrent use and keeps connections for reuse.
 type Client struct {
-	o         Options
-	dialer    *dialer
-	transport *http.Transport
+	o      Options
+	dialer *dialer
+	pool   *pool
 }
 
 // New returns a client; Close it.
@@ -87,21 +85,7 @@ func New(o Options) *Client {
 	for _, h := range o.AllowHosts {
 		c.dialer.allowHosts[strings.ToLower(h)] = true
 	}
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	c.transport = &http.Transport{
-		Proxy:                  nil,
-		DialContext:            c.dialer.dial,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs},
-		TLSHandshakeTimeout:    dialTimeout,
-		DisableCompression:     true,
-		MaxIdleConns:           maxIdle,
-		MaxIdleConnsPerHost:    maxIdlePerHost,
-		MaxConnsPerHost:        maxPerHost,
-		IdleConnTimeout:        idleTimeout,
-		MaxResponseHeaderBytes: maxHeaderBytes,
-		Protocols:              protocols,
-	}
+	c.pool = &pool{dialer: c.dialer, tls: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs}, hosts: map[origin]*host{}}
 	return c
 }
 
@@ -115,50 +99,18 @@ type Response struct {
 // Do sends one request; body nil means none. The request carries Content-Length.
 // header is not changed. Every error is an *Error; any status is an answer.
 func (c *Client) Do(ctx context.Context, method, url string, header http.Header, body []byte) (*Response, error) {
-	host := shownHost(url)
 	t, reason := parseURL(url)
 	if reason == "" && t.addr.IsValid() && !publicAddress(t.addr, c.dialer.local(t.hostPort())) {
 		reason = notPublic(t.addr).Reason
 	}
 	if reason != "" {
-		return nil, &Error{Kind: ErrUnsafeURL, Host: host, Reason: reason}
+		return nil, &Error{Kind: ErrUnsafeURL, Host: shownHost(url), Reason: reason}
 	}
-	parent := ctx
-	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
-	defer cancel()
-	resp, err := c.transport.RoundTrip(c.request(ctx, method, t, header, body))
+	out, err := c.send(ctx, t, method, header, body)
 	if err != nil {
-		return nil, exchangeError(ctx, parent, host, err)
-	}
-	// Closing before the end drops the connection, which stops the sender.
-	defer resp.Body.Close()
-	out := &Response{Status: resp.StatusCode, Header: resp.Header}
-	if out.Body, err = c.read(resp); err != nil {
-		return nil, exchangeError(ctx, parent, host, err)
+		return nil, exchangeError(ctx, shownHost(url), err)
 	}
 	return out, nil
-}
-
-func (c *Client) request(ctx context.Context, method string, t *target, header http.Header, body []byte) *http.Request {
-	h := make(http.Header, len(header)+1)
-	for k, v := range header {
-		h[k] = v
-	}
-	h.Del("Expect") // would wait for a go-ahead
-	if _, own := h["User-Agent"]; !own {
-		h["User-Agent"] = []string{c.o.UserAgent} // empty: net/http then sends none
-	}
-	r := &http.Request{
-		Method: method, URL: t.url, Host: t.url.Host, Header: h,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
-	if len(body) > 0 {
-		r.ContentLength = int64(len(body))
-		r.Body = &requestBody{Reader: bytes.NewReader(body)}
-		// A kept connection may turn out to be closed before anything was sent.
-		r.GetBody = func() (io.ReadCloser, error) { return &requestBody{Reader: bytes.NewReader(body)}, nil }
-	}
-	return r.WithContext(ctx)
 }
 
 // CheckURL resolves rawURL and applies every rule without connecting: for URLs
@@ -182,5 +134,5 @@ func (c *Client) CheckURL(ctx context.Context, rawURL string) error {
 	return e
 }
 
-// Close drops idle connections.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+// Close drops idle connections, and from then on each as its call ends.
+func (c *Client) Close() { c.pool.close() }
