@@ -14,6 +14,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/aimarket/aimarket/catalog"
+	"github.com/aimarket/aimarket/internal/identity"
 	"github.com/aimarket/aimarket/ledger"
 )
 
@@ -67,8 +69,27 @@ type Config struct {
 	Chains, Tokens []string
 	SeedList       []string
 	CrawlInterval  time.Duration
-	Plugins        []string // allow-list; nil admits every built-in plugin
-	PluginsSet     bool     // an allow-list was given, even an empty one
+	SeedKeys       map[string]string // seed address → its key, pinned and trusted at first contact
+	MaxCrawlDepth  int               // hops from a seed that are crawled, 0…3
+	AutoCrawl      bool              // crawl by itself, at CrawlInterval
+	Plugins        []string          // allow-list; nil admits every built-in plugin
+	PluginsSet     bool              // an allow-list was given, even an empty one
+
+	P2P         bool                          // take part in the mesh; false is a hub that speaks HTTP only
+	P2PListen   []string                      // multiaddrs
+	P2PAnnounce []string                      // further multiaddrs at which others reach this hub
+	Bootstrap   []string                      // multiaddrs of hubs to join by
+	MDNS        bool                          // find hubs on the local network
+	Relay       bool                          // serve as a relay for hubs behind NATs
+	Admission   catalog.Admission             // what makes a stranger's catalogue count
+	StaleAfter  time.Duration                 // silence that hides a peer's rows, 0: catalog.StaleAfter
+	AwayAfter   time.Duration                 // silence that removes them, 0: catalog.AwayAfter
+	MaxPending  int                           // bound on pending peers by host name, 0: catalog.DefaultMaxPending
+	ConnLow     int                           // mesh connections kept when trimming, 0: p2p's
+	ConnHigh    int                           // mesh connections that start trimming, 0: p2p's
+	Refresh     time.Duration                 // between heads of an unchanged listing, 0: gossip's
+	Compare     time.Duration                 // between comparisons with a peer, 0: gossip's
+	Gate        func(identity.PublicKey) bool // which hubs may be connected over the mesh; nil: all
 
 	Logger *slog.Logger
 	Now    func() time.Time

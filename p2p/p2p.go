@@ -36,6 +36,10 @@ type Config struct {
 	Now       func() time.Time
 	Rand      io.Reader
 
+	// Gate says which hubs may be connected, asked for every connection in and out;
+	// nil lets all. Test networks cut links with it. Disconnect closes what it now forbids.
+	Gate func(key identity.PublicKey) bool
+
 	Options []libp2p.Option // seam for simulated networks: replaces transports and addresses
 }
 
@@ -98,3 +102,6 @@ func CallerKey(r *http.Request) (identity.PublicKey, bool) { panic("skeleton") }
 
 // Close leaves the network.
 func (h *Host) Close() error { panic("skeleton") }
+
+// Disconnect closes every connection that Gate forbids now.
+func (h *Host) Disconnect() { panic("skeleton") }
