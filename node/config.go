@@ -95,6 +95,8 @@ type Config struct {
 	Now    func() time.Time
 	Rand   io.Reader
 
+	urlGiven bool // HubURL was chosen, not derived
+
 	// Seams for tests.
 	files    vfs.FS        // the database's; nil is vfs.Default
 	patience time.Duration // with calls in flight at shutdown; 0 is shutdownTimeout
@@ -112,6 +114,7 @@ func (c Config) complete() (Config, error) {
 	if err != nil {
 		return c, fmt.Errorf("listen address %q is not host:port: give one such as localhost:9083 or :9083", c.Listen)
 	}
+	c.urlGiven = c.HubURL != ""
 	if c.HubURL == "" {
 		if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
 			host = "localhost"
@@ -144,6 +147,21 @@ func (c Config) complete() (Config, error) {
 		if c.AdminToken == "" {
 			return c, errors.New("production needs an operator token: set AIMARKET_ADMIN_TOKEN")
 		}
+	}
+	switch c.Admission {
+	case "", catalog.AdmitNone, catalog.AdmitVerified:
+	case catalog.AdmitAll:
+		if c.Production {
+			return c, errors.New("production refuses the open admission policy, under which any stranger is sold: use verified or closed")
+		}
+	default:
+		return c, fmt.Errorf("admission policy %q is unknown: closed (the operator decides), verified (hubs that pass a trial) or open (everybody, for test networks)", c.Admission)
+	}
+	if c.MaxCrawlDepth < 0 || c.MaxCrawlDepth > 3 {
+		return c, fmt.Errorf("crawl depth %d is outside 0…3", c.MaxCrawlDepth)
+	}
+	if c.StaleAfter < 0 || c.AwayAfter < 0 {
+		return c, errors.New("the time until a silent peer's rows are stale or away must not be negative")
 	}
 	if c.RoutingFeeBps < 0 || c.RoutingFeeBps > 10_000 {
 		return c, fmt.Errorf("routing fee of %d basis points is outside 0…10000", c.RoutingFeeBps)

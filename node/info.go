@@ -6,7 +6,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/aimarket/aimarket/catalog"
 	"github.com/aimarket/aimarket/ledger"
+	"github.com/aimarket/aimarket/p2p"
 )
 
 // URL is the address others reach the hub by, Addr the one it listens on.
@@ -70,3 +72,9 @@ func (n *Node) registerMetrics(r *prometheus.Registry) {
 		return 0
 	})
 }
+
+// Catalog is the node's catalogue, for those that run nodes in their own process.
+func (n *Node) Catalog() *catalog.Catalog { return n.catalog }
+
+// P2P is the node's place in the mesh; nil for a hub that speaks HTTP only.
+func (n *Node) P2P() *p2p.Host { return n.mesh.host }

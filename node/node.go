@@ -2,7 +2,7 @@
 // order.
 //
 // It promises that a node that started is complete (key, store, catalogue,
-// ledger, router, HTTP), that Close finishes the calls in flight before it lets
+// ledger, router, HTTP, mesh), that Close finishes the calls in flight before it lets
 // go of the store, and that a second hub on the same folder is refused. It is
 // the only package that knows all the others; it decides nothing that they could
 // decide, reads no flags and no environment.
@@ -34,17 +34,19 @@ import (
 // Node is one hub. New builds it, Run serves until its context ends, Close
 // undoes New for a node that was never run.
 type Node struct {
-	cfg     Config
-	key     *identity.Key
-	store   *store.DB
-	out     *safehttp.Client
-	catalog *catalog.Catalog
-	ledger  *ledger.Ledger
-	router  *routing.Router
-	api     *httpapi.Server
-	public  *listener
-	admin   *listener
-	closers []closer // in the order they were opened
+	cfg      Config
+	key      *identity.Key
+	store    *store.DB
+	out      *safehttp.Client
+	catalog  *catalog.Catalog
+	ledger   *ledger.Ledger
+	router   *routing.Router
+	api      *httpapi.Server
+	mesh     mesh
+	registry *prometheus.Registry
+	public   *listener
+	admin    *listener
+	closers  []closer // in the order they were opened
 }
 
 // closer undoes one step of New.
@@ -122,6 +124,8 @@ func (n *Node) openCatalog(ctx context.Context) error {
 		RoutingFeeBps: n.cfg.RoutingFeeBps, MinTrust: n.cfg.MinTrust,
 		CrawlInterval: n.cfg.CrawlInterval, SeedList: n.cfg.SeedList, Chains: n.cfg.Chains, Tokens: n.cfg.Tokens,
 		Production: n.cfg.Production, MinStake: int64(n.cfg.MinStake), PublishPerHr: n.cfg.PublishesPerHour,
+		Admission: n.cfg.Admission, SeedKeys: n.cfg.SeedKeys, StaleAfter: n.cfg.StaleAfter, AwayAfter: n.cfg.AwayAfter,
+		MaxPending: n.cfg.MaxPending,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the catalogue: %w", err)
@@ -200,20 +204,21 @@ func (n *Node) openRouter(ctx context.Context) error {
 }
 
 func (n *Node) openAPI(context.Context) error {
-	registry := prometheus.NewRegistry()
+	n.registry = prometheus.NewRegistry()
 	api, err := httpapi.New(httpapi.Config{
 		Catalog: n.catalog, Ledger: n.ledger, Router: n.router, PublicKey: n.key.Public(), Now: n.cfg.Now,
 		Logger: n.cfg.Logger.With("part", "http"), HubURL: n.cfg.HubURL, HubName: n.cfg.HubName, Version: n.cfg.Version,
 		Mode: n.cfg.Money, AdminToken: n.cfg.AdminToken, PublishToken: n.cfg.PublishToken, PublisherTokens: n.cfg.PublisherTokens,
 		Production: n.cfg.Production, CORSOrigins: n.cfg.CORSOrigins, TrustedProxies: n.cfg.TrustedProxies,
 		ChannelRatePerMin: n.cfg.ChannelsPerMinute, InvokeRatePerMin: n.cfg.InvokesPerMinute, MetricsPublic: n.cfg.MetricsPublic, MetricsToken: n.cfg.MetricsToken,
-		Registry: registry, Ready: n.unready, Backup: n.Backup,
+		Registry: n.registry, Ready: n.unready, Backup: n.Backup,
 	})
 	if err != nil {
 		return fmt.Errorf("building the HTTP API: %w", err)
 	}
 	n.api = api
-	n.registerMetrics(registry)
+	n.registerMetrics(n.registry)
+	n.registerMesh(n.registry)
 	return nil
 }
 

@@ -61,3 +61,6 @@ func New(ctx context.Context, c Config) (*Mesh, error) { panic("skeleton") }
 
 // Close leaves the topics and waits for what is under way.
 func (m *Mesh) Close() error { panic("skeleton") }
+
+// Want fetches the newest listing of a hub that was just admitted.
+func (m *Mesh) Want(key identity.PublicKey) { panic("skeleton") }

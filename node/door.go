@@ -1,0 +1,58 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/aimarket/aimarket/internal/safehttp"
+	"github.com/aimarket/aimarket/p2p"
+)
+
+// maxDoorBody bounds an answer over a stream as safehttp bounds one over HTTP.
+const maxDoorBody = 2 << 20
+
+// door does one exchange with a hub over the transport that its URL names.
+type door struct {
+	out     *safehttp.Client
+	host    *p2p.Host // nil: hubs known by their key alone cannot be reached
+	timeout time.Duration
+}
+
+var errNoMesh = errors.New("this hub takes no part in the mesh and knows no other way to a hub without a public URL; start it without --no-p2p")
+
+// Do sends one request; any status is an answer.
+func (d door) Do(ctx context.Context, method, url string, header http.Header, body []byte) (*safehttp.Response, error) {
+	if !byKey(url) {
+		return d.out.Do(ctx, method, url, header, body)
+	}
+	if d.host == nil {
+		return nil, fmt.Errorf("%s %s: %w", method, url, errNoMesh)
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	for k, v := range header {
+		r.Header[k] = v
+	}
+	resp, err := d.host.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxDoorBody+1))
+	if err == nil && len(raw) > maxDoorBody {
+		err = fmt.Errorf("the answer is larger than %d bytes", maxDoorBody)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: reading the answer: %w", method, url, err)
+	}
+	return &safehttp.Response{Status: resp.StatusCode, Header: resp.Header, Body: raw}, nil
+}

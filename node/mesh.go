@@ -1,0 +1,158 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/aimarket/aimarket/catalog"
+	"github.com/aimarket/aimarket/internal/identity"
+	"github.com/aimarket/aimarket/p2p"
+	"github.com/aimarket/aimarket/p2p/admit"
+	"github.com/aimarket/aimarket/p2p/crawl"
+	"github.com/aimarket/aimarket/p2p/gossip"
+)
+
+// mesh is what finds other hubs and keeps their catalogues.
+type mesh struct {
+	host    *p2p.Host // nil for a hub that speaks HTTP only
+	gossip  *gossip.Mesh
+	crawler *crawl.Crawler
+	trials  *admit.Admitter
+}
+
+// openMesh starts the host, the gossip, the crawler and the trials. The API must be
+// there: hubs call it over streams from the first connection on.
+func (n *Node) openMesh(ctx context.Context) error {
+	if n.cfg.P2P {
+		if err := n.openHost(ctx); err != nil {
+			return err
+		}
+	}
+	crawler, err := crawl.New(crawl.Config{
+		Catalog: n.catalog, Fetch: n.door(), HubURL: n.cfg.HubURL, Seeds: n.cfg.SeedList,
+		Interval: n.crawlInterval(), MaxDepth: n.cfg.MaxCrawlDepth,
+		Logger: n.cfg.Logger.With("part", "crawler"), Registry: n.registry, Now: n.cfg.Now, Rand: n.cfg.Rand,
+	})
+	if err != nil {
+		return fmt.Errorf("building the crawler: %w", err)
+	}
+	n.mesh.crawler = crawler
+	n.onClose("crawler", func(context.Context) error { return crawler.Close() })
+	crawler.Start()
+
+	trials, err := admit.New(admit.Config{
+		Catalog: n.catalog, Fetch: n.door(), Admitted: n.admitted, HubURL: n.cfg.HubURL,
+		Logger: n.cfg.Logger.With("part", "admission"), Registry: n.registry, Now: n.cfg.Now, Rand: n.cfg.Rand,
+	})
+	if err != nil {
+		return fmt.Errorf("starting the admission of peers: %w", err)
+	}
+	n.mesh.trials = trials
+	n.onClose("admission of peers", func(context.Context) error { return trials.Close() })
+	return nil
+}
+
+func (n *Node) crawlInterval() time.Duration {
+	if !n.cfg.AutoCrawl {
+		return 0
+	}
+	return n.cfg.CrawlInterval
+}
+
+func (n *Node) openHost(ctx context.Context) error {
+	host, err := p2p.New(ctx, p2p.Config{
+		Key: n.key, Store: n.store, Listen: n.cfg.P2PListen, Announce: n.cfg.P2PAnnounce, Bootstrap: n.cfg.Bootstrap,
+		Local: n.cfg.AllowLocal, MDNS: n.cfg.MDNS, DHT: true, Relay: n.cfg.Relay,
+		ConnLow: n.cfg.ConnLow, ConnHigh: n.cfg.ConnHigh, Gate: n.cfg.Gate, Handler: n.api.Handler(),
+		Logger: n.cfg.Logger.With("part", "p2p"), Registry: n.registry, Now: n.cfg.Now, Rand: n.cfg.Rand,
+	})
+	if err != nil {
+		return fmt.Errorf("joining the mesh: %w", err)
+	}
+	n.mesh.host = host
+	n.onClose("mesh host", func(context.Context) error { return host.Close() })
+	n.tellAddresses()
+
+	m, err := gossip.New(ctx, gossip.Config{
+		Host: host.LibP2P(), Catalog: n.catalog, Learn: host.Learn, Refresh: n.cfg.Refresh, Sync: n.cfg.Compare,
+		Logger: n.cfg.Logger.With("part", "gossip"), Registry: n.registry, Now: n.cfg.Now,
+	})
+	if err != nil {
+		return fmt.Errorf("joining the gossip: %w", err)
+	}
+	n.mesh.gossip = m
+	n.onClose("gossip", func(context.Context) error { return m.Close() })
+
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var watch sync.WaitGroup
+	watch.Go(func() { n.watchAddresses(ctx) })
+	n.onClose("address watch", func(context.Context) error { stop(); watch.Wait(); return nil })
+	return nil
+}
+
+// watchAddresses keeps this hub's announced addresses in line with where it is
+// reached: interfaces come and go, relays are found.
+func (n *Node) watchAddresses(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.mesh.host.AddressesChanged():
+			n.tellAddresses()
+		}
+	}
+}
+
+func (n *Node) tellAddresses() {
+	n.catalog.SetAddresses(n.mesh.host.PeerID(), n.mesh.host.Multiaddrs(), n.publicURL())
+}
+
+// publicURL is the address to announce: only one that somebody chose. The one derived
+// from the listen address names this machine to itself alone.
+func (n *Node) publicURL() string {
+	if n.cfg.urlGiven {
+		return n.cfg.HubURL
+	}
+	return ""
+}
+
+// admitted brings a new peer's catalogue in.
+func (n *Node) admitted(ctx context.Context, p catalog.Peer) {
+	if p.Sequence > 0 && n.mesh.gossip != nil {
+		if key, err := identity.ParsePublicKey(p.PublicKey); err == nil {
+			n.mesh.gossip.Want(key)
+			return
+		}
+	}
+	if _, err := n.mesh.crawler.CrawlHub(ctx, p.URL); err != nil && ctx.Err() == nil {
+		n.cfg.Logger.Warn("the catalogue of an admitted hub could not be read; the next crawl tries again", "hub", p.URL, "error", err)
+	}
+}
+
+// door reaches hubs by URL: those known by their key over streams, all others over HTTP.
+func (n *Node) door() crawl.Fetcher {
+	return door{out: n.out, host: n.mesh.host, timeout: n.cfg.RequestTimeout}
+}
+
+// registerMesh adds what the mesh counts.
+func (n *Node) registerMesh(r *prometheus.Registry) {
+	gauge := func(name, help string, f func() float64) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
+	}
+	gauge("aimarket_peers_active", "Hubs whose catalogue counts.", func() float64 { return float64(n.catalog.Counts().Peers) })
+	gauge("aimarket_peers_pending", "Hubs that are known and not admitted.", func() float64 { return float64(n.catalog.Counts().Pending) })
+	gauge("aimarket_mesh_connections", "Hubs connected over the mesh.", func() float64 {
+		if n.mesh.host == nil {
+			return 0
+		}
+		return float64(len(n.mesh.host.Connected()))
+	})
+}
+
+// byKey reports whether a URL names a hub by its key.
+func byKey(url string) bool { return strings.HasPrefix(url, "libp2p://") }
