@@ -30,8 +30,8 @@ var floors = []struct {
 	{3, "httpapi"},
 	{4, "node"},
 	{5, "testnet"},
-	{5, "cmd"},
-	{5, "examples"},
+	{6, "cmd"},
+	{6, "examples"},
 }
 
 const module = "github.com/aimarket/aimarket"
