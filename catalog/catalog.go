@@ -103,6 +103,8 @@ type Catalog struct {
 	pending   atomic.Int64
 	staleNext time.Time // when staleness of peers is judged again
 
+	addresses atomic.Pointer[ownAddresses]
+
 	version  atomic.Uint64 // counts changes of anything a document shows
 	manifest docCache
 	wellKnow docCache
