@@ -15,6 +15,10 @@ const (
 	rangeStakeTx  = "catalog/staketx/"    // chain transaction → publisher
 	rangePeer     = "catalog/peer/"       // base URL → peer
 	rangeMeasured = "catalog/measured/"   // hub 0 product 0 capability → measurements
+	rangePreview  = "catalog/preview/"    // pending hub 0 product 0 capability → row; only Preview reads it
+	rangeHead     = "catalog/head/"       // key in hex → newest signed head, verbatim
+	rangeTool     = "catalog/tool/"       // key in hex 0 product 0 capability → tool as its owner printed it
+	rangeDigest   = "catalog/digest/"     // likewise → its digest and size
 )
 
 // mark is the value of a key that says all by being there: a format version.

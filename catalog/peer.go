@@ -61,11 +61,16 @@ type Peer struct {
 	Multiaddrs []string  `json:"multiaddrs,omitempty"`
 	Sequence   uint64    `json:"sequence,omitempty"`
 	Digest     string    `json:"digest,omitempty"`      // of the listing that head announces
+	Held       string    `json:"held,omitempty"`        // digest of the listing that is in effect; "" if none came by a head
 	HeadTime   time.Time `json:"head_time,omitzero"`    // generated_at
 	Expires    time.Time `json:"head_expires,omitzero"` // expires_at
 
 	Trial         Trial `json:"trial,omitzero"`          // the newest attempt to admit it by the verified policy
 	Equivocations int   `json:"equivocations,omitempty"` // times it signed two listings under one sequence
+
+	Equivocated uint64   `json:"equivocated_at,omitempty"` // newest sequence that Equivocations counts
+	Away        bool     `json:"away,omitempty"`           // silent for AwayAfter: its rows are off until it is heard of again
+	Retired     []string `json:"retired_keys,omitempty"`   // keys that it had before, by its own signed word; refused since
 }
 
 // Trial is the outcome of the checks by which the verified policy admits a peer.
@@ -181,6 +186,8 @@ func (c *Catalog) Peer(hubURL string) (Peer, bool) {
 func (p *Peer) clone() Peer {
 	out := *p
 	out.Categories = slices.Clone(p.Categories)
+	out.Multiaddrs = slices.Clone(p.Multiaddrs)
+	out.Retired = slices.Clone(p.Retired)
 	return out
 }
 
