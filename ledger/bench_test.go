@@ -24,8 +24,9 @@ func benchDB(b *testing.B) *store.DB {
 	return db
 }
 
-// BenchmarkHoldCapture is the ledger's half of a paid call, on a real disk, beside
-// bare synced batches with the same keys and values: one batch for each call. The
+// BenchmarkHoldCapture is the ledger's half of a paid call, as the hub makes it, on a
+// real disk, beside bare synced batches with the keys and values of a hold and its
+// capture written one by one: one batch for each call. The
 // two take turns, so that a busy machine slows both; cpu-ratio compares the
 // processor time they took, which neighbours disturb least.
 func BenchmarkHoldCapture(b *testing.B) {
@@ -102,7 +103,7 @@ func spread(writers, n int, fn func(w, i int) error) error {
 func benchLedger(b *testing.B, writers int) func(w, i int) error {
 	h, err := ledger.Open(ctx, ledger.Config{
 		Storage: ledger.NewPebbleStorage(benchDB(b)), Signer: newSigner(), Now: time.Now, Rand: rand.Reader, Mode: ledger.Demo, Owner: "bench",
-		Limits: ledger.Limits{OpensPerWallet: -1},
+		Limits: ledger.Limits{OpensPerWallet: -1}, Exclusive: true,
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -118,11 +119,11 @@ func benchLedger(b *testing.B, writers int) func(w, i int) error {
 	receipt := benchReceipt()
 	return func(w, i int) error {
 		nonce := fmt.Sprintf("rcpt_%032x", uint64(i)*0x9e3779b97f4a7c15)
-		hold, err := h.Hold(ctx, ledger.HoldRequest{ChannelID: ids[w], Secret: secrets[w], Amount: 1000, ReceiptID: nonce})
+		hold, err := h.Hold(ctx, ledger.HoldRequest{ChannelID: ids[w], Secret: secrets[w], Amount: 1000, ReceiptID: nonce, Drawn: true})
 		if err != nil {
 			return err
 		}
-		return h.Capture(ctx, hold, ledger.Delivery{Receipt: receipt, Nonce: nonce})
+		return h.Capture(ctx, hold, ledger.Delivery{Receipt: receipt, Nonce: nonce, Drawn: true})
 	}
 }
 

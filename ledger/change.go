@@ -13,6 +13,8 @@ type draft struct {
 	batch Batch
 	arena []byte // backs the batch's keys and values
 	row   []byte // the channel row after it
+	entry entry  // its journal entry, whose row is batch.Put[at]
+	at    int
 
 	addHold string // hold that begins
 	hold    held
@@ -22,8 +24,9 @@ type draft struct {
 
 // deferred is a hold that is not written yet: its journal entry and its row.
 type deferred struct {
-	ref         string
-	entry, held Row
+	ref        string
+	made       entry
+	line, held Row
 }
 
 func (d *draft) reset(acc *account) {
@@ -34,36 +37,41 @@ func (d *draft) reset(acc *account) {
 	d.batch.Lazy = false
 	d.arena = d.arena[:0]
 	d.addHold, d.endHold, d.later = "", "", false
+	d.entry, d.at = entry{}, 0
 }
 
-// takeBehind adds the slot's deferred holds to the batch. A hold that this very batch ends never gets a row of its own, only its place in the
-// journal.
+// takeBehind adds the slot's deferred holds to the batch. A hold that this very
+// batch ends never gets a row of its own, and in the journal it shares its end's.
 func (d *draft) takeBehind(s *slot) {
-	if len(s.behind) == 0 {
-		return
-	}
-	for _, b := range s.behind {
-		d.batch.Put = append(d.batch.Put, b.entry)
+	for i := range s.behind {
+		b := &s.behind[i]
 		if b.ref != d.endHold {
-			d.batch.Put = append(d.batch.Put, b.held)
+			d.batch.Put = append(d.batch.Put, b.line, b.held)
 			continue
 		}
 		d.batch.Delete = slices.DeleteFunc(d.batch.Delete, func(key []byte) bool { return bytes.Equal(key, b.held.Key) })
+		if d.entry.seq != b.made.seq+1 { // another call of the channel came between
+			d.batch.Put = append(d.batch.Put, b.line)
+			continue
+		}
+		mark := len(d.arena)
+		d.arena = appendWhole(d.arena, &b.made, &d.entry)
+		d.batch.Put[d.at] = Row{b.line.Key, d.cut(mark)}
 	}
 }
 
 // deferHold notes the draft's hold in the slot instead of writing it. Its rows are
 // the draft's two puts, copied: the arena is reused.
 func (l *Ledger) deferHold(id string, s *slot, d *draft) func() error {
-	entry, row := d.batch.Put[0], d.batch.Put[1]
-	b := slices.Concat(entry.Key, entry.Value, row.Key, row.Value)
+	line, row := d.batch.Put[0], d.batch.Put[1]
+	b := slices.Concat(line.Key, line.Value, row.Key, row.Value)
 	cut := func(n int) []byte {
 		part := b[:n:n]
 		b = b[n:]
 		return part
 	}
-	s.behind = append(s.behind, deferred{d.addHold,
-		Row{cut(len(entry.Key)), cut(len(entry.Value))}, Row{cut(len(row.Key)), cut(len(row.Value))}})
+	s.behind = append(s.behind, deferred{d.addHold, d.entry,
+		Row{cut(len(line.Key)), cut(len(line.Value))}, Row{cut(len(row.Key)), cut(len(row.Value))}})
 	l.advance(s, d)
 	return func() error { return l.writeBehind(id) }
 }
@@ -120,7 +128,7 @@ func (d *draft) apply(e event) error {
 	if err != nil {
 		return err
 	}
-	d.acc.Channel = next
+	d.acc.Channel, d.entry, d.at = next, ent, len(d.batch.Put)
 	mark := len(d.arena)
 	d.arena = appendJournalKey(d.arena, next.ID, ent.seq)
 	key := d.cut(mark)

@@ -150,12 +150,11 @@ func (c *checker) view(ctx context.Context, id string, row []byte) (*view, error
 		})
 	}
 	err = errors.Join(
-		scan(rangeJournal, func(rest string, value []byte) error {
+		scan(rangeJournal, func(rest string, value []byte) (err error) {
 			if len(rest) != 8 {
 				return errShort
 			}
-			e, err := decodeEntry(binary.BigEndian.Uint64([]byte(rest)), value)
-			v.entries = append(v.entries, e)
+			v.entries, err = decodeEntries(v.entries, binary.BigEndian.Uint64([]byte(rest)), value)
 			return err
 		}),
 		scan(rangeHeld, func(ref string, value []byte) (err error) {

@@ -417,6 +417,27 @@ func TestDeferredHold(t *testing.T) {
 			t.Errorf("on disk %+v", rep)
 		}
 	})
+	t.Run("a call that nothing came between takes one row of the journal", func(t *testing.T) {
+		h, id, secret := fresh(t)
+		lines := func() (n int) {
+			if err := h.storage.Scan(ctx, []byte("ledger/journal/"), nil, func(_, _ []byte) (bool, error) { n++; return true, nil }); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		for i, end := range []func(*ledger.Hold, string) error{
+			func(hold *ledger.Hold, ref string) error { return h.Capture(ctx, hold, delivery(ref)) },
+			func(hold *ledger.Hold, _ string) error { return h.Release(ctx, hold) },
+		} {
+			ref := fmt.Sprint("r", i)
+			if err := end(drawn(t, h, id, secret, ref, 100), ref); err != nil {
+				t.Fatal(err)
+			}
+			if rep := onDisk(t, h); lines() != 2+i || rep.Entries != int64(3+2*i) || rep.Holds != 0 {
+				t.Errorf("after call %d: %d rows, %+v", i+1, lines(), rep)
+			}
+		}
+	})
 	t.Run("Durable writes it", func(t *testing.T) {
 		h, id, secret := fresh(t)
 		if err := drawn(t, h, id, secret, "r1", 100).Durable(); err != nil {

@@ -87,7 +87,11 @@ func decodeAccount(id string, row []byte) (account, error) {
 	return a, nil
 }
 
-// Journal row; its sequence number is in the key.
+// Journal row; the sequence number of its first entry is in the key. A row has one
+// entry, or a hold and the end of the same hold that came next: the whole of most
+// calls. The second kind carries moveWhole in its move.
+
+const moveWhole move = 0x80
 
 func appendEntry(b []byte, e *entry) []byte {
 	b = append(b, rowVersion, byte(e.move), byte(e.from), byte(e.to))
@@ -96,19 +100,41 @@ func appendEntry(b []byte, e *entry) []byte {
 	return append(b, e.ref...)
 }
 
-func decodeEntry(seq uint64, row []byte) (entry, error) {
+// appendWhole writes a hold and its end, which share amount and receipt id.
+func appendWhole(b []byte, hold, end *entry) []byte {
+	b = append(b, rowVersion, byte(moveWhole|end.move))
+	b = binary.AppendUvarint(b, uint64(hold.at))
+	b = binary.AppendUvarint(b, uint64(end.at))
+	b = appendMoney(b, end.amount)
+	return append(b, end.ref...)
+}
+
+// decodeEntries appends the entries of the row whose first one is seq.
+func decodeEntries(to []entry, seq uint64, row []byte) ([]entry, error) {
 	r := readRow(row)
-	e := entry{seq: seq, move: move(r.byte()), from: book(r.byte()), to: book(r.byte())}
-	if !e.move.valid() || e.from >= bookCount || e.to >= bookCount {
+	m := move(r.byte())
+	if m&moveWhole == 0 {
+		e := entry{seq: seq, move: m, from: book(r.byte()), to: book(r.byte())}
+		if !e.move.valid() || e.from >= bookCount || e.to >= bookCount {
+			r.fail(errRange)
+		}
+		e.at = r.int()
+		e.amount = r.money()
+		e.ref = string(r.rest())
+		return append(to, e), r.done()
+	}
+	m &^= moveWhole
+	if !m.valid() || rules[m].from != bookHeld {
 		r.fail(errRange)
+		m = moveCapture
 	}
-	e.at = r.int()
-	e.amount = r.money()
-	e.ref = string(r.rest())
-	if err := r.done(); err != nil {
-		return entry{}, err
-	}
-	return e, nil
+	hold := entry{seq: seq, move: moveHold, from: rules[moveHold].from, to: rules[moveHold].to}
+	end := entry{seq: seq + 1, move: m, from: rules[m].from, to: rules[m].to}
+	hold.at, end.at = r.int(), r.int()
+	end.amount = r.money()
+	end.ref = string(r.rest())
+	hold.amount, hold.ref = end.amount, end.ref
+	return append(to, hold, end), r.done()
 }
 
 // held is a hold that is not resolved, keyed by channel and receipt id.

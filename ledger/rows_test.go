@@ -19,10 +19,9 @@ var rowKinds = []struct {
 		return appendAccount(nil, &a), err
 	}, appendAccount(nil, &account{Channel: Channel{Status: StatusOpen, Mode: Demo, Deposit: 5 * USD, Balance: 3 * USD, Used: USD, Held: USD, Calls: 7, Seq: 9,
 		Token: "USDT", Chain: "base", TxHash: "agent-1", OpenedAt: time.Unix(1764000000, 0), ExpiresAt: time.Unix(1764086400, 0)}, proven: true})},
-	{"journal", func(row []byte) ([]byte, error) {
-		e, err := decodeEntry(3, row)
-		return appendEntry(nil, &e), err
-	}, appendEntry(nil, &entry{move: moveHold, at: 1764000000123, amount: 1000, from: bookFree, to: bookHeld, ref: "rcpt_1"})},
+	{"journal", rewriteEntries, appendEntry(nil, &entry{move: moveHold, at: 1764000000123, amount: 1000, from: bookFree, to: bookHeld, ref: "rcpt_1"})},
+	{"journal, whole call", rewriteEntries, appendWhole(nil, &entry{move: moveHold, at: 1764000000123, amount: 1000, ref: "rcpt_1"},
+		&entry{move: moveCapture, at: 1764000000456, amount: 1000, ref: "rcpt_1"})},
 	{"held", func(row []byte) ([]byte, error) {
 		h, err := decodeHeld(row)
 		return appendHeld(nil, &h), err
@@ -51,6 +50,14 @@ var rowKinds = []struct {
 		n, err := decodeCount(row)
 		return appendCount(nil, n), err
 	}, appendCount(nil, 300)},
+}
+
+func rewriteEntries(row []byte) ([]byte, error) {
+	e, err := decodeEntries(nil, 3, row)
+	if len(e) == 2 {
+		return appendWhole(nil, &e[0], &e[1]), err
+	}
+	return appendEntry(nil, &e[0]), err
 }
 
 func TestRowsSurviveARoundTrip(t *testing.T) {

@@ -20,9 +20,9 @@ import (
 
 const writers = 64
 
-// rowsPerCapture is how many rows a hold and its capture write or delete: twice the
-// channel and a journal entry, the hold made and ended, debit and receipt.
-const rowsPerCapture = 8
+// rowsPerCapture is how many rows a hold and its capture write: the channel, the
+// journal's, debit and receipt.
+const rowsPerCapture = 4
 
 // receiptBytes is what a signed receipt of a paid call measures.
 const receiptBytes = 330
