@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"path/filepath"
@@ -90,6 +91,9 @@ type Config struct {
 	Refresh     time.Duration                 // between heads of an unchanged listing, 0: gossip's
 	Compare     time.Duration                 // between comparisons with a peer, 0: gossip's
 	Gate        func(identity.PublicKey) bool // which hubs may be connected over the mesh; nil: all
+	GateURL     func(url string) bool         // which URLs of hubs may be asked over HTTP; nil: all
+
+	Wrap func(http.Handler) http.Handler // around the public API over HTTP and streams; nil: nothing
 
 	Logger *slog.Logger
 	Now    func() time.Time

@@ -20,14 +20,20 @@ const maxDoorBody = 2 << 20
 type door struct {
 	out     *safehttp.Client
 	host    *p2p.Host // nil: hubs known by their key alone cannot be reached
+	gate    func(url string) bool
 	timeout time.Duration
 }
 
 var errNoMesh = errors.New("this hub takes no part in the mesh and knows no other way to a hub without a public URL; start it without --no-p2p")
 
+var errGate = errors.New("the link to this hub is cut")
+
 // Do sends one request; any status is an answer.
 func (d door) Do(ctx context.Context, method, url string, header http.Header, body []byte) (*safehttp.Response, error) {
 	if !byKey(url) {
+		if d.gate != nil && !d.gate(url) {
+			return nil, fmt.Errorf("%s %s: %w", method, url, errGate)
+		}
 		return d.out.Do(ctx, method, url, header, body)
 	}
 	if d.host == nil {

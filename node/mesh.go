@@ -68,7 +68,7 @@ func (n *Node) openHost(ctx context.Context) error {
 	host, err := p2p.New(ctx, p2p.Config{
 		Key: n.key, Store: n.store, Listen: n.cfg.P2PListen, Announce: n.cfg.P2PAnnounce, Bootstrap: n.cfg.Bootstrap,
 		Local: n.cfg.AllowLocal, MDNS: n.cfg.MDNS, DHT: true, Relay: n.cfg.Relay,
-		ConnLow: n.cfg.ConnLow, ConnHigh: n.cfg.ConnHigh, Gate: n.cfg.Gate, Handler: n.api.Handler(),
+		ConnLow: n.cfg.ConnLow, ConnHigh: n.cfg.ConnHigh, Gate: n.cfg.Gate, Handler: n.handler(),
 		Logger: n.cfg.Logger.With("part", "p2p"), Registry: n.registry, Now: n.cfg.Now, Rand: n.cfg.Rand,
 	})
 	if err != nil {
@@ -136,7 +136,7 @@ func (n *Node) admitted(ctx context.Context, p catalog.Peer) {
 
 // door reaches hubs by URL: those known by their key over streams, all others over HTTP.
 func (n *Node) door() crawl.Fetcher {
-	return door{out: n.out, host: n.mesh.host, timeout: n.cfg.RequestTimeout}
+	return door{out: n.out, host: n.mesh.host, gate: n.cfg.GateURL, timeout: n.cfg.RequestTimeout}
 }
 
 // registerMesh adds what the mesh counts.

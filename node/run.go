@@ -68,7 +68,7 @@ func (n *Node) listen(ctx context.Context) error {
 		n.admin.server.WriteTimeout = 0 // profiles and backups take their time
 		n.onClose("admin address", n.admin.shutdown)
 	}
-	n.public.server = newServer(n.api.Handler())
+	n.public.server = newServer(n.handler())
 	n.onClose("public server", n.public.shutdown)
 	return nil
 }
@@ -96,6 +96,14 @@ func listenAdmin(ctx context.Context, network, address string) (net.Listener, er
 // that follows.
 func privateSocket(_, _ string, c syscall.RawConn) error {
 	return c.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), 0o600) })
+}
+
+// handler is the public API, the same over HTTP and over streams.
+func (n *Node) handler() http.Handler {
+	if n.cfg.Wrap != nil {
+		return n.cfg.Wrap(n.api.Handler())
+	}
+	return n.api.Handler()
 }
 
 func newServer(h http.Handler) *http.Server {
