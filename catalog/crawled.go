@@ -6,37 +6,11 @@ import (
 	"github.com/aimarket/aimarket/internal/canon"
 )
 
-// Neighbour is a hub that another hub's discovery document names.
-type Neighbour struct {
-	URL      string // base URL in normal form
-	Observed bool   // from observed_hubs, else from peers or the seed list
-}
-
-// CrawledDiscovery is a discovery document that was fetched from a hub's own address.
-type CrawledDiscovery struct {
-	BaseURL      string // the address it was fetched from, normal form
-	Name         string
-	HubVersion   string
-	Description  string
-	PublicKey    string // as advertised
-	ManifestURL  string
-	MCPEndpoint  string
-	Capabilities int
-	Categories   []string
-	PeerID       string   // our addition; "" if absent
-	Multiaddrs   []string // our addition
-	Signed       bool     // it has a signature and it verifies under its own key
-	Neighbours   []Neighbour
-}
-
-// ParseDiscovery decodes a discovery document fetched from baseURL and checks it
-// against the protocol's schema and, if it is signed, its signature.
-func ParseDiscovery(baseURL string, raw []byte) (*CrawledDiscovery, error) { panic("skeleton") }
-
 // Sighting is what a fetched discovery document led to.
 type Sighting struct {
 	Intake
 	Moved           string // the URL at which the same key was known before, now this one
+	Elsewhere       string // another base URL under which the hub says it lives: worth fetching next
 	FetchManifest   bool   // the peer is active: its manifest counts
 	FetchPreview    bool   // pending: its manifest only feeds the preview
 	FollowNeighbour bool   // its neighbours may be followed (federation notes §2 step 7)
@@ -62,18 +36,6 @@ func (c *Catalog) TakeUnchanged(ctx context.Context, hubURL string) Intake { pan
 
 // TakeUnreachable notes that a peer did not answer; the rows stay until they are stale.
 func (c *Catalog) TakeUnreachable(ctx context.Context, hubURL string, why string) { panic("skeleton") }
-
-// Sight records an address that somebody named as a pending peer: a neighbour, a
-// crawler's header. It fetches nothing. added is false if the address is known, full if
-// a bound keeps it out.
-func (c *Catalog) Sight(ctx context.Context, hubURL, discoverer string, depth int) (added bool, err error) {
-	panic("skeleton")
-}
-
-// Preview lists what a pending peer offers, at most limit rows. Nothing else reads it.
-func (c *Catalog) Preview(ctx context.Context, hubURL string, limit int) ([]Capability, error) {
-	panic("skeleton")
-}
 
 // EventCounts is what became of a batch of reputation events.
 type EventCounts struct{ Received, Rejected, Replayed int }
@@ -105,24 +67,3 @@ func (c *Catalog) EventsDue() <-chan struct{} { panic("skeleton") }
 
 // EventsOf lists the newest events about a hub, as received, newest first.
 func (c *Catalog) EventsOf(hubURL string, n int) [][]byte { panic("skeleton") }
-
-// Reject is the operator's no to a pending peer.
-func (c *Catalog) Reject(ctx context.Context, hubURL string) (Peer, error) { panic("skeleton") }
-
-// RepinRequest changes a peer's pinned key by the operator's hand (federation notes §4).
-type RepinRequest struct {
-	URL         string
-	PublicKey   string // "" takes the key that the peer advertises
-	PreviousKey string // must be the present pin if given
-	Trusted     *bool  // also approve (true) or send back to pending (false)
-}
-
-// Repin sets a peer's key. ErrUnknown for unknown peers, *InvalidError for a key that is
-// none or a PreviousKey that is not the pin, ErrDuplicateIdentity if the key is active elsewhere.
-func (c *Catalog) Repin(ctx context.Context, r RepinRequest) (Peer, error) { panic("skeleton") }
-
-// Unpublish takes an own row off for its publisher (DELETE supply). *GateError if it
-// belongs to another publisher, ErrUnknown if it is not listed.
-func (c *Catalog) Unpublish(ctx context.Context, productID, capabilityID, publisher string) error {
-	panic("skeleton")
-}
