@@ -17,6 +17,10 @@ build: ## build bin/aimarket
 run: build ## build, then serve http://localhost:9083 to this machine, demo money, state in ./data
 	./bin/aimarket serve --data $(DATA) --listen localhost:9083 --allow-local-publish
 
+.PHONY: testnet
+testnet: build ## five hubs on ports 9101 to 9105 and a table of who knows whom, until Ctrl-C
+	./bin/aimarket testnet up --nodes 5 --http-port 9101
+
 .PHONY: provider
 provider: ## run the example provider on http://127.0.0.1:9090
 	$(GO) run ./examples/hello-provider

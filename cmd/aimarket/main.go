@@ -40,6 +40,8 @@ type cli struct {
 	Trust   trustCmd   `cmd:"" help:"Show a hub's trust score and what it is made of."`
 	Verify  verifyCmd  `cmd:"" help:"Check a signed receipt, manifest, discovery document or announcement offline."`
 
+	Testnet testnetCmd `cmd:"" help:"Run and steer a market of many hubs on this machine."`
+
 	Check   checkCmd   `cmd:"" help:"Verify every money invariant in a stopped hub's data folder."`
 	Backup  backupCmd  `cmd:"" help:"Copy a hub's state while it runs."`
 	Restore restoreCmd `cmd:"" help:"Put a backup back into a data folder."`
