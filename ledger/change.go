@@ -22,11 +22,10 @@ type draft struct {
 	later   bool   // the hold may be written with what ends it
 }
 
-// deferred is a hold that is not written yet: its journal entry and its row.
+// deferred is a hold that is not written yet and its journal entry.
 type deferred struct {
-	ref        string
-	made       entry
-	line, held Row
+	made entry // its ref is the hold's
+	hold held
 }
 
 func (d *draft) reset(acc *account) {
@@ -45,33 +44,31 @@ func (d *draft) reset(acc *account) {
 func (d *draft) takeBehind(s *slot) {
 	for i := range s.behind {
 		b := &s.behind[i]
-		if b.ref != d.endHold {
-			d.batch.Put = append(d.batch.Put, b.line, b.held)
-			continue
-		}
-		d.batch.Delete = slices.DeleteFunc(d.batch.Delete, func(key []byte) bool { return bytes.Equal(key, b.held.Key) })
-		if d.entry.seq != b.made.seq+1 { // another call of the channel came between
-			d.batch.Put = append(d.batch.Put, b.line)
+		if b.made.ref != d.endHold {
+			d.writeEntry(&b.made)
+			d.writeHeld(b.made.ref, &b.hold)
 			continue
 		}
 		mark := len(d.arena)
+		d.arena = appendHeldKey(d.arena, d.acc.ID, b.made.ref)
+		key := d.cut(mark)
+		d.batch.Delete = slices.DeleteFunc(d.batch.Delete, func(k []byte) bool { return bytes.Equal(k, key) })
+		if d.entry.seq != b.made.seq+1 { // another call of the channel came between
+			d.writeEntry(&b.made)
+			continue
+		}
+		mark = len(d.arena)
+		d.arena = appendJournalKey(d.arena, d.acc.ID, b.made.seq)
+		key = d.cut(mark)
+		mark = len(d.arena)
 		d.arena = appendWhole(d.arena, &b.made, &d.entry)
-		d.batch.Put[d.at] = Row{b.line.Key, d.cut(mark)}
+		d.batch.Put[d.at] = Row{key, d.cut(mark)}
 	}
 }
 
-// deferHold notes the draft's hold in the slot instead of writing it. Its rows are
-// the draft's two puts, copied: the arena is reused.
+// deferHold notes the draft's hold in the slot instead of writing it.
 func (l *Ledger) deferHold(id string, s *slot, d *draft) func() error {
-	line, row := d.batch.Put[0], d.batch.Put[1]
-	b := slices.Concat(line.Key, line.Value, row.Key, row.Value)
-	cut := func(n int) []byte {
-		part := b[:n:n]
-		b = b[n:]
-		return part
-	}
-	s.behind = append(s.behind, deferred{d.addHold, d.entry,
-		Row{cut(len(line.Key)), cut(len(line.Value))}, Row{cut(len(row.Key)), cut(len(row.Value))}})
+	s.behind = append(s.behind, deferred{d.entry, d.hold})
 	l.advance(s, d)
 	return func() error { return l.writeBehind(id) }
 }
@@ -129,23 +126,31 @@ func (d *draft) apply(e event) error {
 		return err
 	}
 	d.acc.Channel, d.entry, d.at = next, ent, len(d.batch.Put)
+	d.writeEntry(&ent)
+	return nil
+}
+
+func (d *draft) writeEntry(e *entry) {
 	mark := len(d.arena)
-	d.arena = appendJournalKey(d.arena, next.ID, ent.seq)
+	d.arena = appendJournalKey(d.arena, d.acc.ID, e.seq)
 	key := d.cut(mark)
 	mark = len(d.arena)
-	d.arena = appendEntry(d.arena, &ent)
+	d.arena = appendEntry(d.arena, e)
 	d.batch.Put = append(d.batch.Put, Row{key, d.cut(mark)})
-	return nil
 }
 
 // begin records a hold that starts with this transition.
 func (d *draft) begin(ref string, h held) {
 	d.addHold, d.hold = ref, h
+	d.writeHeld(ref, &h)
+}
+
+func (d *draft) writeHeld(ref string, h *held) {
 	mark := len(d.arena)
 	d.arena = appendHeldKey(d.arena, d.acc.ID, ref)
 	key := d.cut(mark)
 	mark = len(d.arena)
-	d.arena = appendHeld(d.arena, &h)
+	d.arena = appendHeld(d.arena, h)
 	d.batch.Put = append(d.batch.Put, Row{key, d.cut(mark)})
 }
 
