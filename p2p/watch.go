@@ -1,0 +1,144 @@
+package p2p
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/event"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
+	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+const (
+	eventQueue   = 256
+	pingEvery    = 5 * time.Minute
+	pingTimeout  = 10 * time.Second
+	pingsAtOnce  = 8
+	maxPingQueue = 64
+)
+
+// watch follows who comes and goes, and this host's own addresses.
+func (h *Host) watch() error {
+	sub, err := h.host.EventBus().Subscribe([]any{
+		new(event.EvtPeerConnectednessChanged), new(event.EvtPeerIdentificationCompleted), new(event.EvtLocalAddressesUpdated),
+	}, eventbus.BufSize(eventQueue), eventbus.Name("aimarket"))
+	if err != nil {
+		return fmt.Errorf("p2p: following the host's events: %w", err)
+	}
+	h.wg.Go(func() {
+		defer sub.Close()
+		for {
+			select {
+			case <-h.ctx.Done():
+				return
+			case e, ok := <-sub.Out():
+				if !ok {
+					return
+				}
+				h.happened(e)
+			}
+		}
+	})
+	return nil
+}
+
+func (h *Host) happened(e any) {
+	switch e := e.(type) {
+	case event.EvtLocalAddressesUpdated:
+		select {
+		case h.changed <- struct{}{}:
+		default:
+		}
+	case event.EvtPeerConnectednessChanged:
+		if e.Connectedness == network.NotConnected {
+			h.down(e.Peer)
+		}
+	case event.EvtPeerIdentificationCompleted:
+		h.identified(e)
+	}
+}
+
+// identified notes a hub once it has said what it speaks: other libp2p nodes, such as
+// the dialers of AutoNAT, are none.
+func (h *Host) identified(e event.EvtPeerIdentificationCompleted) {
+	key, ok := keyOf(e.Peer)
+	if !ok || !isHub(e.Protocols) {
+		return
+	}
+	if h.connected(e.Peer) {
+		h.up(e.Peer)
+	}
+	h.learn(key, e.Peer, filterAddresses(e.Peer, e.ListenAddrs, h.cfg.Local))
+	var at ma.Multiaddr
+	if e.Conn.Stat().Direction == network.DirOutbound {
+		if a, ok := acceptable(e.Peer, e.Conn.RemoteMultiaddr(), h.cfg.Local); ok {
+			at = a
+		}
+	}
+	h.peers.connected(key, at, h.cfg.Now())
+	select {
+	case h.pings <- e.Peer:
+	default: // its turn comes
+	}
+}
+
+func isHub(protocols []protocol.ID) bool {
+	for _, p := range protocols {
+		if strings.HasPrefix(string(p), protocolPrefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// pingLoop measures the round trip to a hub when it comes, and to all every pingEvery.
+// The peer store smooths what it measures.
+func (h *Host) pingLoop() {
+	timer := time.NewTimer(h.jitter(pingEvery))
+	defer timer.Stop()
+	slots := make(chan struct{}, pingsAtOnce)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ping := func(id peer.ID) {
+		select {
+		case slots <- struct{}{}:
+		case <-h.ctx.Done():
+			return
+		}
+		wg.Go(func() {
+			h.ping(id)
+			<-slots
+		})
+	}
+	for {
+		select {
+		case <-h.ctx.Done():
+			return
+		case id := <-h.pings:
+			ping(id)
+		case <-timer.C:
+			for _, id := range h.host.Network().Peers() {
+				ping(id)
+			}
+			timer.Reset(h.jitter(pingEvery))
+		}
+	}
+}
+
+func (h *Host) ping(id peer.ID) {
+	ctx, cancel := context.WithTimeout(network.WithNoDial(h.ctx, "ping"), pingTimeout)
+	results := ping.Ping(ctx, h.host, id)
+	if r := <-results; r.Error != nil && h.ctx.Err() == nil {
+		h.log.Debug("a hub does not answer pings", "hub", id, "error", r.Error)
+	}
+	cancel()
+	for range results { // until its goroutine ends
+	}
+}
