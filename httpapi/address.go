@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -9,16 +11,16 @@ import (
 // maxForwardedHops bounds how far back X-Forwarded-For is followed.
 const maxForwardedHops = 32
 
+// maxAddressText is the longest address text that limits tell apart as it is.
+const maxAddressText = 64
+
 // clientAddress is the address that limits are counted against: the socket's peer,
 // or, if that is a trusted proxy, the nearest hop of X-Forwarded-For that is not
 // one. Read from the right, because everything left of the first untrusted hop is
-// whatever the client cared to write.
+// whatever the client cared to write. A hub that calls over a libp2p stream has no
+// address but its key, and is counted by that.
 func (s *Server) clientAddress(r *http.Request) string {
-	host := r.RemoteAddr
-	if i := strings.LastIndexByte(host, ':'); i >= 0 {
-		host = host[:i]
-	}
-	host = strings.Trim(host, "[]")
+	host := hostOf(r.RemoteAddr)
 	if len(s.cfg.TrustedProxies) == 0 {
 		return host
 	}
@@ -39,6 +41,34 @@ func (s *Server) clientAddress(r *http.Request) string {
 		}
 	}
 	return client.String()
+}
+
+// hostOf is a remote address without its port. What is no host:port, such as the key
+// of a hub at the other end of a stream, stays whole: were it cut at a colon, all hubs
+// would share one allowance. A text too long to tell apart by its beginning, such as a
+// multiaddr through a relay, becomes its hash.
+func hostOf(remote string) string {
+	if i := strings.LastIndexByte(remote, ':'); i >= 0 && isPort(remote[i+1:]) {
+		switch host := remote[:i]; {
+		case strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]"):
+			return host[1 : len(host)-1]
+		case strings.IndexByte(host, ':') < 0:
+			return host
+		}
+	}
+	if len(remote) > maxAddressText {
+		sum := sha256.Sum256([]byte(remote))
+		return hex.EncodeToString(sum[:maxAddressText/2])
+	}
+	return strings.Trim(remote, "[]")
+}
+
+// isPort reports 1 to 5 decimal digits.
+func isPort(s string) bool {
+	if s == "" || len(s) > 5 {
+		return false
+	}
+	return strings.Trim(s, "0123456789") == ""
 }
 
 // parseHop reads one entry of X-Forwarded-For, which some proxies write with a port.

@@ -50,6 +50,7 @@ func (s *Server) discovery(w http.ResponseWriter, r *http.Request, rt *route) {
 	s.sendDocument(w, r, func(ctx context.Context) (catalog.Document, error) {
 		return s.cfg.Catalog.Discovery(ctx, s.status())
 	})
+	s.notice(r)
 }
 
 // status is what the discovery document says beyond the catalogue. Demo money is

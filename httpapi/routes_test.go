@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sort"
@@ -23,6 +25,7 @@ type probe struct {
 // probeHubs are the hubs that the probes need.
 var probeHubs = map[string][]func(*setup){
 	"plain":          nil,
+	"chatty":         nil,
 	"no tokens":      {noTokens},
 	"production":     {noTokens, production},
 	"money off":      {moneyOff},
@@ -31,6 +34,8 @@ var probeHubs = map[string][]func(*setup){
 	"token metrics":  {func(s *setup) { s.http.MetricsToken = metricsSecret }},
 	"not ready":      {func(s *setup) { s.http.Ready = func() []string { return []string{"the ledger is still loading"} } }},
 	"small":          {func(s *setup) { s.catalog.MaxPending = 1 }},
+	"crawler":        {func(s *setup) { s.http.Crawl = fixedCrawl(nil) }},
+	"broken crawler": {func(s *setup) { s.http.Crawl = fixedCrawl(errors.New("the store is closed")) }},
 	"full":           {func(s *setup) { s.catalog.MaxRows = len(s.rows) }},
 }
 
@@ -56,6 +61,22 @@ func conditional(target string) func(*hub) *response {
 	}
 }
 
+// fixedCrawl is a crawler that always reports the same, or fails.
+func fixedCrawl(err error) func(context.Context) (any, error) {
+	return func(context.Context) (any, error) {
+		return map[string]any{"discovered": 2, "indexed": 7, "errors": 1, "peers_found": 3, "truncated": true,
+			"hubs": []map[string]any{{"url": "https://a.example", "outcome": "indexed", "indexed": 7}}}, err
+	}
+}
+
+// listed has publisher pub-1 list the registration.
+func (h *hub) listed() {
+	h.t.Helper()
+	pub := bearerHeader(publisherSecret)
+	h.post(prefix+"/supply/stake", `{"publisher_id":"pub-1","amount_usd":12}`, pub).want(200)
+	h.post(prefix+"/supply/register", registration, pub).want(200)
+}
+
 func huge(n int) string { return `{"x":"` + strings.Repeat("x", n) + `"}` }
 
 // cutShort is a body whose sender stops before its end.
@@ -71,6 +92,13 @@ func probes() []probe {
 	wrong := bearerHeader("wrong")
 	v := prefix
 	invoke := "POST " + v + "/invoke"
+	unpublish, row := "DELETE "+v+"/supply/{product_id}/{capability_id}", v+"/supply/prod-x/greet@v1"
+	reject, repin := v+"/federation/peers/reject", v+"/federation/peers/repin"
+	known := func(h *hub, name string) string {
+		u := "https://" + name + ".example"
+		h.post(v+"/federation/announce", `{"hub_url":"`+u+`"}`).want(200)
+		return u
+	}
 	paid := func(capability, input string) func(h *hub) *response {
 		return func(h *hub) *response {
 			id, secret := h.open("5")
@@ -190,6 +218,15 @@ func probes() []probe {
 		{"POST " + v + "/supply/register", 422, "", ask("POST", v+"/supply/register", `{}`, pub)},
 		{"POST " + v + "/supply/register", 503, "production", ask("POST", v+"/supply/register", registration)},
 
+		{unpublish, 200, "", func(h *hub) *response { h.listed(); return h.do("DELETE", row, "", pub) }},
+		{unpublish, 400, "", func(h *hub) *response { return h.cut("DELETE", row, pub) }},
+		{unpublish, 401, "", ask("DELETE", row, "")},
+		{unpublish, 403, "", ask("DELETE", row+"?publisher_id=pub-2", "", pub)},
+		{unpublish, 404, "", ask("DELETE", v+"/supply/prod-x/none@v1", "", pub)},
+		{unpublish, 413, "", ask("DELETE", row, huge(MaxBody), pub)},
+		{unpublish, 422, "", ask("DELETE", row, `{"publisher_id":7}`, pub)},
+		{unpublish, 503, "production", ask("DELETE", row, "")},
+
 		{"POST " + v + "/federation/announce", 200, "", ask("POST", v+"/federation/announce", `{"hub_url":"https://other.example"}`)},
 		{"POST " + v + "/federation/announce", 400, "", ask("POST", v+"/federation/announce", `{"hub_url":"https://other.example/\nx"}`)},
 		{"POST " + v + "/federation/announce", 401, "", ask("POST", v+"/federation/announce", `{"hub_url":"https://other.example"}`, "Authorization: Basic eDp5")},
@@ -231,6 +268,46 @@ func probes() []probe {
 		{"DELETE " + v + "/federation/peers", 404, "", ask("DELETE", v+"/federation/peers?url=https://x.example", "", adm)},
 		{"DELETE " + v + "/federation/peers", 422, "", ask("DELETE", v+"/federation/peers", "")},
 		{"DELETE " + v + "/federation/peers", 503, "no tokens", ask("DELETE", v+"/federation/peers?url=https://x.example", "")},
+		{"GET " + v + "/federation/preview", 200, "", ask("GET", v+"/federation/preview?url=https://x.example&limit=999", "")},
+		{"GET " + v + "/federation/preview", 400, "", ask("GET", v+"/federation/preview?url=ftp://x", "")},
+		{"GET " + v + "/federation/preview", 422, "", ask("GET", v+"/federation/preview", "")},
+		{"POST " + reject, 200, "", func(h *hub) *response { return h.post(reject, `{"url":"`+known(h, "fifth")+`"}`, adm) }},
+		{"POST " + reject, 401, "", ask("POST", reject, `{"url":"https://x.example"}`)},
+		{"POST " + reject, 403, "", ask("POST", reject, `{"url":"https://x.example"}`, wrong)},
+		{"POST " + reject, 404, "", ask("POST", reject, `{"url":"https://x.example"}`, adm)},
+		{"POST " + reject, 413, "", ask("POST", reject, huge(MaxBody))},
+		{"POST " + reject, 422, "", ask("POST", reject, `{}`)},
+		{"POST " + reject, 503, "no tokens", ask("POST", reject, `{"url":"https://x.example"}`)},
+		{"POST " + repin, 200, "", func(h *hub) *response {
+			return h.post(repin, `{"url":"`+known(h, "sixth")+`","public_key":"`+testKey("sixth").PublicBase64()+`","trusted":null}`, adm)
+		}},
+		{"POST " + repin, 400, "", ask("POST", repin, `{"url":"https://x.example","pq_public_key":"AAAA"}`, adm)},
+		{"POST " + repin, 401, "", ask("POST", repin, `{"url":"https://x.example"}`)},
+		{"POST " + repin, 403, "", ask("POST", repin, `{"url":"https://x.example"}`, wrong)},
+		{"POST " + repin, 404, "", ask("POST", repin, `{"url":"https://x.example","public_key":"`+testKey("x").PublicBase64()+`"}`, adm)},
+		{"POST " + repin, 409, "", func(h *hub) *response {
+			key := testKey("pinned twice").PublicBase64()
+			h.post(repin, `{"url":"`+known(h, "seventh")+`","public_key":"`+key+`"}`, adm).want(200)
+			return h.post(repin, `{"url":"`+known(h, "eighth")+`","public_key":"`+key+`"}`, adm)
+		}},
+		{"POST " + repin, 413, "", ask("POST", repin, huge(MaxBody))},
+		{"POST " + repin, 422, "", ask("POST", repin, `{"url":"https://x.example","trusted":"yes"}`)},
+		{"POST " + repin, 503, "no tokens", ask("POST", repin, `{"url":"https://x.example"}`)},
+		{"POST " + v + "/federation/crawl", 200, "crawler", ask("POST", v+"/federation/crawl", "", adm)},
+		{"POST " + v + "/federation/crawl", 401, "", ask("POST", v+"/federation/crawl", "")},
+		{"POST " + v + "/federation/crawl", 403, "", ask("POST", v+"/federation/crawl", "", wrong)},
+		{"POST " + v + "/federation/crawl", 501, "", ask("POST", v+"/federation/crawl", "", adm)},
+		{"POST " + v + "/federation/crawl", 503, "broken crawler", ask("POST", v+"/federation/crawl", "", adm)},
+		{"POST " + v + "/reputation/events", 200, "", ask("POST", v+"/reputation/events", `{"events":[{},7]}`)},
+		{"POST " + v + "/reputation/events", 413, "", ask("POST", v+"/reputation/events", huge(maxReportsBody))},
+		{"POST " + v + "/reputation/events", 422, "", ask("POST", v+"/reputation/events", `{"events":[]}`)},
+		{"POST " + v + "/reputation/events", 429, "chatty", func(h *hub) *response {
+			for range reportsPerMin {
+				h.post(v+"/reputation/events", `{"events":[{}]}`).want(200)
+			}
+			return h.post(v+"/reputation/events", `{"events":[{}]}`)
+		}},
+		{"GET " + v + "/reputation/slashes", 200, "", ask("GET", v+"/reputation/slashes", "")},
 		{"GET " + v + "/reputation/{hub_url}", 200, "", ask("GET", v+"/reputation/https://host.example", "")},
 		{"GET " + v + "/reputation/{hub_url}", 404, "", ask("GET", v+"/reputation/", "")},
 
@@ -251,7 +328,7 @@ func probes() []probe {
 		{"GET " + v + "/plugins/{name}", 404, "", ask("GET", v+"/plugins/none", "")},
 	}
 	for _, path := range []string{"/invoke", "/channel/open", "/channel/close", "/channel/recover", "/supply/stake", "/supply/register",
-		"/federation/announce", "/federation/peers/approve", "/channel/obligations/{id}/paid"} {
+		"/federation/announce", "/federation/peers/approve", "/federation/peers/reject", "/federation/peers/repin", "/reputation/events", "/channel/obligations/{id}/paid"} {
 		out = append(out, probe{"POST " + v + path, 400, "", cutShort(v + strings.Replace(path, "{id}", "ch_1", 1))})
 	}
 	for _, path := range []string{"/", "/live", "/developers", "/plugins/demo", "/widget/demo", "/docs"} {

@@ -56,6 +56,31 @@ type Config struct {
 
 	Ready  func() []string                             // what still keeps the hub from being ready; nil: nothing
 	Backup func(ctx context.Context, dir string) error // nil: POST /backup answers 501
+
+	Admission  catalog.Admission // what makes a pending hub active without the operator; "": nothing
+	StaleAfter time.Duration     // as the catalogue's; 0: catalog.StaleAfter
+
+	// Links tells how the hub with a key (standard base64) is connected now; nil: peers
+	// are listed without it.
+	Links func(publicKey string) Link
+	// Crawl runs a crawl cycle to its end and returns its report, which must marshal to an
+	// object with discovered, indexed, errors, peers_found and hubs; nil: 501.
+	Crawl func(ctx context.Context) (any, error)
+	// CrawlHub has one hub read soon: after the operator admitted it or changed its key.
+	// It must return at once. nil: the hub is read when its turn comes.
+	CrawlHub func(hubURL string)
+	// Noticed is told whoever asked for the discovery document as a crawler (federation
+	// notes §4, reciprocal discovery), after the answer was sent. Both texts are a stranger's
+	// claim, of at most MaxCrawlerURL and MaxUserAgent bytes. It must return at once.
+	Noticed func(crawlerURL, userAgent string)
+}
+
+// Link is the present connection to another hub over libp2p.
+type Link struct {
+	Connected bool
+	Address   string        // remote multiaddr
+	Relayed   bool          // through another hub
+	Latency   time.Duration // smoothed round trip, 0 unknown
 }
 
 // Server holds the routes. It is safe for concurrent use.
@@ -70,6 +95,7 @@ type Server struct {
 	key       string         // the hub's public key, base64
 	rails     *limit.Limiter // channel routes, per client address
 	announces *limit.Limiter
+	reports   *limit.Limiter // POST /reputation/events, per client address
 	metrics   *metrics
 	idPrefix  string
 	nobody    string // a visitor id that nobody uses
@@ -121,6 +147,10 @@ func New(c Config) (*Server, error) {
 	s.metricsHandler = metricsHandler(s.cfg.Registry)
 	s.rails = limit.New(limit.Config{Max: c.ChannelRatePerMin, Window: time.Minute, Now: s.now})
 	s.announces = limit.New(limit.Config{Max: announcesPerMin, Window: time.Minute, Now: s.now})
+	s.reports = limit.New(limit.Config{Max: reportsPerMin, Window: time.Minute, Now: s.now})
+	if s.cfg.StaleAfter <= 0 {
+		s.cfg.StaleAfter = catalog.StaleAfter
+	}
 	var prefix [4]byte
 	if _, err := rand.Read(prefix[:]); err != nil {
 		return nil, fmt.Errorf("httpapi: random prefix of request ids: %w", err)

@@ -164,22 +164,7 @@ var (
 		req("published", boolean()), req("product_id", text()), req("capability_id", text()), req("invoke_url", text()), req("publisher_id", text()),
 		req("trust_score", number()), req("stake_usd", number()), req("price_per_call_usd", number()), req("search_hint", text()), req("protocol_version", text()),
 	).named("Registration")
-
-	announceSchema = object(req("acknowledged", boolean()), req("peer_added", boolean()), req("status", text()), req("trusted", boolean()), req("note", text())).named("Announced")
-	peersSchema    = object(
-		req("peers", list(object(
-			req("url", text()), req("name", text()), req("capabilities_count", integer()), req("last_crawl", text()), req("trust_score", number()),
-			req("depth", integer()), req("categories", list(text())), req("well_known_url", text()), req("trusted", boolean()), req("public_key", text()), req("status", text()),
-		))),
-		req("count", integer()),
-		req("pending", list(object(req("url", text()), req("name", text()), req("first_seen", text()), req("well_known_url", text()), req("trusted", boolean()), req("status", text())))),
-		req("pending_count", integer()),
-	).named("Peers")
-	reputationSchema = object(
-		req("hub_url", text()), req("trust_score", number()),
-		req("details", object(req("provider_hub", text()), req("trust_score", number()), req("weights", object()), req("factors", object()))),
-		req("recent_events", list(object(req("type", text()), req("timestamp", text()), req("price_usd", number()), req("latency_ms", integer())))),
-	).named("Reputation")
+	unpublishSchema = object(req("unpublished", boolean()), req("product_id", text()), req("capability_id", text()), req("publisher_id", text()), req("protocol_version", text())).named("Unpublished")
 
 	healthSchema = object(req("status", text()), req("service", text()), req("version", text()), req("uptime_seconds", integer())).named("Health")
 

@@ -103,6 +103,69 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request, rt *route) {
 	send(w, http.StatusOK, b.str("protocol_version", protocolVersion).end())
 }
 
+var unpublishBody = object(opt("publisher_id", publisherID()))
+
+// unpublish takes a listing off for its publisher. Who that is may stand in the query or,
+// as register has it, in a body; a DELETE needs none.
+func (s *Server) unpublish(w http.ResponseWriter, r *http.Request, rt *route) {
+	args, bad := readQuery(r, rt.params)
+	if len(bad) > 0 {
+		s.invalid(w, bad)
+		return
+	}
+	asked := args["publisher_id"]
+	raw, p := readBody(r, MaxBody)
+	if p != nil {
+		w.Header().Set("Connection", "close")
+		s.fail(w, r, p)
+		return
+	}
+	if len(raw) > 0 {
+		v, bad := decodeBody(raw, unpublishBody)
+		if len(bad) > 0 {
+			s.invalid(w, bad)
+			return
+		}
+		if asked == "" {
+			asked = str(v, "publisher_id")
+		}
+	}
+	who, p := s.publisher(r)
+	publisher := asked
+	if p == nil {
+		publisher, p = actAs(who, asked)
+	}
+	if p != nil {
+		s.fail(w, r, p)
+		return
+	}
+	key := catalog.Key{ProductID: pathValue(r, "product_id"), CapabilityID: pathValue(r, "capability_id"), SourceHub: catalog.Local}
+	if publisher == "" && s.isOperator(r) {
+		// The operator may take off anybody's row without knowing whose it is.
+		if row, err := s.cfg.Catalog.Lookup(r.Context(), key.ProductID, key.CapabilityID, key.SourceHub); err == nil && row.Key == key {
+			publisher = row.PublisherID
+		}
+	}
+	if err := s.cfg.Catalog.Unpublish(r.Context(), key.ProductID, key.CapabilityID, publisher); err != nil {
+		s.fail(w, r, unpublishProblem(err, key, publisher))
+		return
+	}
+	send(w, http.StatusOK, newBody(192).yes("unpublished", true).str("product_id", key.ProductID).str("capability_id", key.CapabilityID).
+		str("publisher_id", publisher).str("protocol_version", protocolVersion).end())
+}
+
+func unpublishProblem(err error, key catalog.Key, publisher string) *problem {
+	var gate *catalog.GateError
+	switch {
+	case errors.As(err, &gate) && publisher != "" && (gate.Gate == catalog.GateProduct || gate.Gate == catalog.GatePublisher):
+		return refuse(http.StatusForbidden, "wrong_publisher", gate.Detail)
+	case errors.Is(err, catalog.ErrUnknown):
+		return refuse(http.StatusNotFound, "unknown_capability", clip(key.ProductID, 80)+"/"+clip(key.CapabilityID, 80)+
+			" is not listed at this hub itself; GET "+prefix+"/search?hub=local shows what is")
+	}
+	return supplyProblem(err)
+}
+
 func (s *Server) stake(w http.ResponseWriter, r *http.Request, rt *route) {
 	v, publisher, ok := s.published(w, r, rt)
 	if !ok {

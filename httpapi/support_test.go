@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"io"
@@ -8,6 +9,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/aimarket/aimarket/internal/canon"
 	"github.com/aimarket/aimarket/internal/identity"
@@ -27,7 +31,23 @@ func (b *brokenBody) Read(p []byte) (int, error) {
 
 func (h *hub) broken(target string, headers ...string) *response {
 	h.t.Helper()
-	r := httptest.NewRequest(http.MethodPost, "http://hub.example"+target, io.NopCloser(&brokenBody{}))
+	return h.cut(http.MethodPost, target, headers...)
+}
+
+// testKey is the key of a hub that a test makes up.
+func testKey(name string) *identity.Key {
+	seed := sha256.Sum256([]byte(name))
+	k, err := identity.FromSeed(seed[:])
+	if err != nil {
+		panic(err)
+	}
+	return k
+}
+
+// cut sends a request whose body ends with an error.
+func (h *hub) cut(method, target string, headers ...string) *response {
+	h.t.Helper()
+	r := httptest.NewRequest(method, "http://hub.example"+target, io.NopCloser(&brokenBody{}))
 	r.ContentLength = 100
 	r.RemoteAddr = h.client
 	for _, line := range headers {
@@ -41,7 +61,7 @@ func (h *hub) broken(target string, headers ...string) *response {
 		h.t.Fatalf("%v\n%s", err, w.Body)
 	}
 	res := &response{t: h.t, status: w.Code, header: w.Header(), body: w.Body.Bytes(), value: v}
-	h.doc.check(h.t, http.MethodPost, target, res)
+	h.doc.check(h.t, method, target, res)
 	return res
 }
 
@@ -74,4 +94,18 @@ func metric(t testing.TB, h *hub, name string) float64 {
 		}
 	}
 	return total
+}
+
+// mustPeerID is a key's peer ID as libp2p itself derives it.
+func mustPeerID(t testing.TB, key identity.PublicKey) string {
+	t.Helper()
+	pub, err := crypto.UnmarshalEd25519PublicKey(key[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := peer.IDFromPublicKey(pub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id.String()
 }

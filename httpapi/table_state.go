@@ -24,63 +24,22 @@ func (s *Server) supplyRoutes() []*route {
 		{
 			method: http.MethodPost, path: prefix + "/supply/register", id: "register", tag: "supply", access: publishers,
 			summary: "List a capability that runs at your own endpoint",
-			notes:   "The hub POSTs {input, product_id, capability_id} to invoke_url and takes the answer's result. With provider_pubkey every answer must carry X-Provider-Signature.",
-			takes:   registerRequest, maxBody: maxRegisterBody,
+			notes: "The hub POSTs {input, product_id, capability_id} to invoke_url and takes the answer's result. With provider_pubkey every answer must carry X-Provider-Signature. " +
+				"Registering the same ids again replaces the row, price and description included. A replacement counts against the publisher's hourly limit like a first listing: every change travels to all hubs.",
+			takes: registerRequest, maxBody: maxRegisterBody,
 			answers: answers(ok("The listing.", registerSchema)),
 			handle:  s.register,
 		},
-	}
-}
-
-func (s *Server) federationRoutes() []*route {
-	return []*route{
 		{
-			method: http.MethodPost, path: prefix + "/federation/announce", id: "announce", tag: "federation",
-			summary: "Make a hub known here",
-			notes:   "An announced hub waits as pending until this hub's operator approves it. With the admin token the announcement also records the hub's name, key and count.",
-			takes: object(
-				req("hub_url", text().length(1, 256).gated(text().matching(httpURL))),
-				opt("well_known_url", text().orNull().length(0, 256).gated(text().matching(`^(https?://[^\s]+)?$`))),
-				opt("capabilities_count", integer().orNull().between(0, 1e9)),
-				opt("hub_name", text().orNull().length(0, 128)),
-				opt("signer_public_key", text().orNull().length(0, 128)),
-				opt("signature", object().orNull()),
-			),
-			answers: []answer{ok("What the announcement led to.", announceSchema),
-				no(http.StatusBadRequest, "The address may not be stored: malformed, private or unresolvable."),
-				noToken401, wrong403, adminOff503,
-				no(http.StatusTooManyRequests, "rate_limited, or pending_full: too many hubs wait for the operator.")},
-			handle: s.announce,
-		},
-		{
-			method: http.MethodGet, path: prefix + "/federation/peers", id: "peers", tag: "federation",
-			summary: "Hubs this one works with, and hubs that wait to be admitted",
-			answers: []answer{ok("The peers.", peersSchema)},
-			handle:  s.listPeers,
-		},
-		{
-			method: http.MethodPost, path: prefix + "/federation/peers/approve", id: "approvePeer", tag: "federation", access: operator,
-			summary: "Admit a pending hub, or send an active one back",
-			takes:   object(req("url", text().length(1, 256)), opt("trusted", boolean().orNull().or(true))),
-			answers: []answer{ok("The hub's new state.", object(req("url", text()), req("trusted", boolean()), req("status", text()))),
-				noToken401, wrong403, adminOff503, no(http.StatusNotFound, "Never heard of."),
-				no(http.StatusConflict, "duplicate_identity: its key is active at another URL; or active_full.")},
-			handle: s.approvePeer,
-		},
-		{
-			method: http.MethodDelete, path: prefix + "/federation/peers", id: "removePeer", tag: "federation", access: operator,
-			summary: "Forget a hub",
-			params:  []param{query(req("url", text().length(1, 256)))},
-			answers: []answer{ok("Forgotten.", object(req("url", text()), req("status", text()))), noToken401, wrong403, adminOff503, no(http.StatusNotFound, "Never heard of.")},
-			handle:  s.removePeer,
-		},
-		{
-			method: http.MethodGet, path: reputationRoute + "*", id: "reputation", tag: "federation",
-			summary: "Trust in a hub and what it rests on",
-			notes:   "The rest of the path is the hub's URL, percent-encoded or as it is.",
-			params:  []param{inPath(req("hub_url", text().like("https://hub.example")))},
-			answers: []answer{ok("The trust score; a hub that nobody has seen gets a stranger's.", reputationSchema), no(http.StatusNotFound, "No hub was named.")},
-			handle:  s.reputation,
+			method: http.MethodDelete, path: prefix + "/supply/{product_id}/{capability_id}", id: "unpublish", tag: "supply", access: publishers,
+			summary: "Take your capability off this hub",
+			notes:   "The publisher may stand in the query or, as for register, in a JSON body; the token's own is taken otherwise. It is gone from every hub of the mesh as soon as the change has reached it.",
+			params: []param{
+				inPath(req("product_id", text())), inPath(req("capability_id", text())),
+				query(opt("publisher_id", text().length(0, 128).about("May be left out where the token names the publisher, and by the operator."))),
+			},
+			answers: append(answers(ok("It is no longer listed.", unpublishSchema)), tooLarge413, no(http.StatusNotFound, "unknown_capability: not listed by this hub itself.")),
+			handle:  s.unpublish,
 		},
 	}
 }

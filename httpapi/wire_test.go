@@ -11,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aimarket/aimarket/catalog"
 	"github.com/aimarket/aimarket/internal/canon"
+	"github.com/aimarket/aimarket/internal/limit"
 )
 
 // Every answer may be read by any page, refusals too, and a preflight succeeds on
@@ -215,6 +217,12 @@ func TestClientAddress(t *testing.T) {
 		{"IPv6", "[fd00::1]:1", []string{"2001:db8::9"}, "2001:db8::9"},
 		{"mapped IPv4", "[::ffff:10.0.0.1]:1", []string{"::ffff:198.51.100.1"}, "198.51.100.1"},
 		{"no address", "@", []string{"198.51.100.1"}, "@"},
+		{"nothing", "", nil, ""},
+		{"IPv6 without a port", "2001:db8::9", nil, "2001:db8::9"},
+		{"IPv6 in brackets without a port", "[2001:db8::9]", nil, "2001:db8::9"},
+		{"a zone", "[fe80::1%eth0]:1", nil, "fe80::1%eth0"},
+		{"a hub's peer ID", "12D3KooWAbc", []string{"198.51.100.1"}, "12D3KooWAbc"},
+		{"a hub's peer ID with a port", "12D3KooWAbc:0", nil, "12D3KooWAbc"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := &Server{cfg: Config{TrustedProxies: proxies}}
@@ -225,6 +233,43 @@ func TestClientAddress(t *testing.T) {
 				t.Errorf("%s, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+// Hubs that call over streams have no address but their key, in whatever form it comes:
+// each has an allowance of its own, also behind one relay, and none can claim another's.
+func TestClientAddressOfHubs(t *testing.T) {
+	relay := "/ip4/203.0.113.7/udp/50000/quic-v1/p2p/" + peerID(testKey("relay").PublicBase64()) + "/p2p-circuit/p2p/"
+	forms := map[string]func(name string) string{
+		"key URL":          func(n string) string { return catalog.KeyURL(testKey(n).Public()) },
+		"peer ID":          func(n string) string { return peerID(testKey(n).PublicBase64()) },
+		"peer ID and port": func(n string) string { return peerID(testKey(n).PublicBase64()) + ":0" },
+		"behind a relay":   func(n string) string { return relay + peerID(testKey(n).PublicBase64()) },
+		"IPv6 multiaddr":   func(n string) string { return "/ip6/2001:db8::1/tcp/9084/p2p/" + peerID(testKey(n).PublicBase64()) },
+		"base64":           func(n string) string { return testKey(n).PublicBase64() },
+	}
+	s := &Server{cfg: Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}}}
+	for name, form := range forms {
+		t.Run(name, func(t *testing.T) {
+			seen := map[string]bool{}
+			for _, hub := range []string{"a", "b", "c"} {
+				r := httptest.NewRequest(http.MethodGet, "/", nil)
+				r.RemoteAddr = form(hub)
+				r.Header.Set("X-Forwarded-For", "198.51.100.1")
+				key := limit.AddressKey(s.clientAddress(r))
+				if seen[key] {
+					t.Fatalf("%s shares the allowance of another hub: %q", r.RemoteAddr, key)
+				}
+				seen[key] = true
+			}
+		})
+	}
+	for _, odd := range []string{":", "::", "[", "]", "[]", "[]:", ":0", "[:1", "a:b:c", "\x00", strings.Repeat("[", 1000), strings.Repeat("x", 1000) + ":1"} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = odd
+		if key := limit.AddressKey(s.clientAddress(r)); len(key) > 64 {
+			t.Errorf("%q makes a key of %d bytes", odd, len(key))
+		}
 	}
 }
 

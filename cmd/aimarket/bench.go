@@ -139,6 +139,7 @@ func (c benchCmd) child(e *env, o bench.Options) error {
 		}
 		defer pprof.StopCPUProfile()
 	}
+	useCores() // as serve does
 	results, err := m.Run(e.ctx, o)
 	for _, r := range results {
 		if _, err := e.out.Write(r.Encode()); err != nil {

@@ -30,15 +30,17 @@ type cli struct {
 	Server string `help:"URL of the hub to talk to." default:"http://localhost:9083" env:"AIMARKET_SERVER" placeholder:"URL"`
 	Config string `help:"File of AIMARKET_* settings, one NAME=value a line." env:"AIMARKET_CONFIG" type:"path" placeholder:"FILE"`
 
-	Serve   serveCmd   `cmd:"" help:"Run a hub."`
-	Search  searchCmd  `cmd:"" help:"Find capabilities by what they should do."`
-	Invoke  invokeCmd  `cmd:"" help:"Call a capability and print its result."`
-	Channel channelCmd `cmd:"" help:"Open, look at or close a prepaid channel."`
-	Publish publishCmd `cmd:"" help:"List a capability on a hub."`
-	Peers   peersCmd   `cmd:"" help:"Show the hubs that a hub knows."`
-	Stats   statsCmd   `cmd:"" help:"Show a hub's calls and totals."`
-	Trust   trustCmd   `cmd:"" help:"Show a hub's trust score and what it is made of."`
-	Verify  verifyCmd  `cmd:"" help:"Check a signed receipt, manifest, discovery document or announcement offline."`
+	Serve     serveCmd     `cmd:"" help:"Run a hub."`
+	Search    searchCmd    `cmd:"" help:"Find capabilities by what they should do."`
+	Invoke    invokeCmd    `cmd:"" help:"Call a capability and print its result."`
+	Channel   channelCmd   `cmd:"" help:"Open, look at or close a prepaid channel."`
+	Publish   publishCmd   `cmd:"" help:"List a capability on a hub."`
+	Unpublish unpublishCmd `cmd:"" help:"Take a capability off a hub."`
+	Peers     peersCmd     `cmd:"" help:"Show the hubs that a hub knows, and decide about them."`
+	Crawl     crawlCmd     `cmd:"" help:"Have a hub read the hubs around it now."`
+	Stats     statsCmd     `cmd:"" help:"Show a hub's calls and totals."`
+	Trust     trustCmd     `cmd:"" help:"Show a hub's trust score and what it is made of."`
+	Verify    verifyCmd    `cmd:"" help:"Check a signed receipt, manifest, discovery document, hub head or announcement offline."`
 
 	Testnet testnetCmd `cmd:"" help:"Run and steer a market of many hubs on this machine."`
 
@@ -121,7 +123,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 		kong.UsageOnError(), kong.Writers(out, errw), kong.Exit(func(i int) { code = i }),
 		kong.Resolvers(sources), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.ExplicitGroups([]kong.Group{
-			{Key: "hub", Title: "The hub:"}, {Key: "money", Title: "Money:"},
+			{Key: "hub", Title: "The hub:"}, {Key: "mesh", Title: "Other hubs:"}, {Key: "money", Title: "Money:"},
 			{Key: "access", Title: "Who may do what:"}, {Key: "limits", Title: "Limits:"},
 		}))
 	if err != nil {

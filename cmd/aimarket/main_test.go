@@ -32,6 +32,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("AIMARKET_WALLET", filepath.Join(e.WorkDir, "wallet.json"))
+			e.Setenv("AIMARKET_P2P", "0") // or the hubs of all stories would find each other
 			e.Setenv("PATH", examples+string(filepath.ListSeparator)+e.Getenv("PATH"))
 			return os.CopyFS(filepath.Join(e.WorkDir, "vectors"), os.DirFS("../../internal/canon/testdata/vectors"))
 		},
@@ -119,7 +120,7 @@ func startProcess(t *testing.T, data string, flags ...string) *process {
 		}
 	})
 	args := append([]string{"serve", "--data", data, "--listen", "127.0.0.1:" + port, "--log-level", "warn",
-		"--invoke-rate-per-min", "0", "--channel-rate-per-min", "0"}, flags...)
+		"--invoke-rate-per-min", "0", "--channel-rate-per-min", "0", "--no-p2p"}, flags...)
 	p := &process{exec.Command("aimarket", args...), "http://127.0.0.1:" + port}
 	p.Stderr = os.Stderr
 	if err := p.Start(); err != nil {

@@ -15,8 +15,15 @@ import (
 )
 
 // hub returns a client of the hub that --server names.
-func (e *env) hub() (*client.Client, error) {
-	c, err := client.New(e.server, client.Options{})
+func (e *env) hub() (*client.Client, error) { return e.hubAt("") }
+
+// hubAt returns a client of the hub at url, or, if that is empty, of the one that
+// --server names.
+func (e *env) hubAt(url string) (*client.Client, error) {
+	if url == "" {
+		url = e.server
+	}
+	c, err := client.New(url, client.Options{})
 	if err != nil {
 		return nil, unreadable(err)
 	}

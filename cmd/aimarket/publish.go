@@ -10,6 +10,7 @@ import (
 
 type publishCmd struct {
 	File  string `arg:"" default:"capability.json" help:"Capability document; - reads standard input."`
+	Hub   string `help:"URL of the hub to list it on; --server if not given." placeholder:"URL"`
 	Token string `help:"Publisher token." env:"AIMARKET_PUBLISH_TOKEN"`
 	Stake amount `help:"USD to declare as stake first if the hub asks for more than is staked." default:"10" placeholder:"USD"`
 }
@@ -39,7 +40,7 @@ func (c publishCmd) Run(e *env) error {
 	if err := json.Unmarshal(doc, &d); err != nil {
 		return unreadable(fmt.Errorf("reading the capability document %s: %w", c.File, err))
 	}
-	hub, err := e.hub()
+	hub, err := e.hubAt(c.Hub)
 	if err != nil {
 		return err
 	}

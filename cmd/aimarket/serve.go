@@ -35,6 +35,7 @@ func (c serveCmd) Run(e *env) error {
 	if err := cfg.Validate(); err != nil {
 		return unreadable(err)
 	}
+	useCores()
 	n, err := node.New(e.ctx, cfg)
 	if err != nil {
 		return err

@@ -57,12 +57,12 @@ type settings struct {
 	MinTrustInvoke float64 `help:"Trust a provider's capability needs to be called, 0…1." default:"0.35" env:"AIMARKET_SUPPLY_MIN_TRUST_INVOKE" group:"limits"`
 	RequireSig     bool    `help:"Call only providers that sign their answers." name:"require-response-sig" env:"AIMARKET_SUPPLY_REQUIRE_RESPONSE_SIG" group:"limits"`
 
-	SeedList      []string `help:"Hubs named as seeds in the discovery document." env:"AIMARKET_SEED_LIST" group:"hub"`
-	CrawlInterval seconds  `help:"Seconds between crawls, as published." name:"crawl-interval-s" default:"3600" env:"AIMARKET_CRAWL_INTERVAL_S" group:"hub"`
-	FactoryURL    string   `help:"Address at which the products of an AI factory are called; without it none is listed." env:"AIFACTORY_PUBLIC_URL" placeholder:"URL" group:"hub"`
-	FactoryRoot   string   `help:"Folder of that factory, with state/pipeline.db; ./data if empty." env:"AIFACTORY_DATA_ROOT" placeholder:"DIR" group:"hub"`
-	FactorySQLite string   `help:"Database of that factory, if it is elsewhere." name:"factory-sqlite" env:"SQLITE_PATH" placeholder:"FILE" group:"hub"`
-	Plugins       *string  `help:"Plugins to load, comma-separated short or full names; all if not given, none if empty." name:"plugin-whitelist" env:"AIMARKET_PLUGIN_WHITELIST" placeholder:"NAMES" group:"hub"`
+	FactoryURL    string  `help:"Address at which the products of an AI factory are called; without it none is listed." env:"AIFACTORY_PUBLIC_URL" placeholder:"URL" group:"hub"`
+	FactoryRoot   string  `help:"Folder of that factory, with state/pipeline.db; ./data if empty." env:"AIFACTORY_DATA_ROOT" placeholder:"DIR" group:"hub"`
+	FactorySQLite string  `help:"Database of that factory, if it is elsewhere." name:"factory-sqlite" env:"SQLITE_PATH" placeholder:"FILE" group:"hub"`
+	Plugins       *string `help:"Plugins to load, comma-separated short or full names; all if not given, none if empty." name:"plugin-whitelist" env:"AIMARKET_PLUGIN_WHITELIST" placeholder:"NAMES" group:"hub"`
+
+	meshSettings `embed:"" group:"mesh"`
 }
 
 // secretSettings are shown as set or not, never by value.
@@ -88,7 +88,9 @@ func (s settings) config() (node.Config, error) {
 		RoutingFeeBps: s.RoutingFeeBps, MinTrust: s.MinTrust, MinTrustInvoke: s.MinTrustInvoke,
 		RequireProviderSig: s.RequireSig, Chains: trimmed(s.PaymentChains), Tokens: trimmed(s.PaymentTokens),
 		FactoryURL: s.FactoryURL, FactoryRoot: s.FactoryRoot, FactorySQLite: s.FactorySQLite,
-		SeedList: trimmed(s.SeedList), CrawlInterval: s.CrawlInterval.duration(),
+	}
+	if err := s.meshSettings.apply(&c); err != nil {
+		return c, err
 	}
 	if s.Production && s.MinStake < 25 {
 		s.MinStake = 25

@@ -56,13 +56,13 @@ func (c verifyCmd) Run(e *env) error {
 	doc = unwrap(doc)
 	kind, ok := canon.Identify(doc)
 	if !ok {
-		return unreadable(fmt.Errorf("%s is no receipt, manifest, discovery document, price list or announcement", c.Document))
+		return unreadable(fmt.Errorf("%s is no receipt, manifest, discovery document, price list, hub head or announcement", c.Document))
 	}
 	signed, err := canon.Message(kind, doc)
 	if err != nil {
 		return unreadable(err)
 	}
-	v := verdict{Document: string(kind), Version: signed.Version, Covered: signed.Covered, Uncovered: signed.Uncovered,
+	v := verdict{Document: nameOf(kind, doc), Version: signed.Version, Covered: signed.Covered, Uncovered: signed.Uncovered,
 		Unauthenticated: signed.Unauthenticated}
 	key, from, err := c.key(e, doc)
 	if err != nil {
@@ -81,6 +81,15 @@ func (c verifyCmd) Run(e *env) error {
 		return &exitError{code: 1}
 	}
 	return nil
+}
+
+// nameOf names a document for people. A head is signed as any object is, so only its
+// type tells it apart.
+func nameOf(kind canon.DocumentKind, doc canon.Value) string {
+	if kind == canon.Whole && doc.Get("type").Str() == "hub_head" {
+		return "hub head"
+	}
+	return string(kind)
 }
 
 // document reads a file, standard input or a URL.
@@ -102,13 +111,13 @@ func fetch(ctx context.Context, url string) ([]byte, error) {
 	return c.Fetch(ctx, "")
 }
 
-// unwrap takes the receipt out of an invoke answer or refusal, so that the whole
-// answer can be verified as it was saved.
+// unwrap takes the receipt out of an invoke answer or refusal, and the head out of an
+// update, so that the whole can be verified as it was saved.
 func unwrap(doc canon.Value) canon.Value {
 	if doc.Get("signature").Exists() {
 		return doc
 	}
-	for _, name := range []string{"receipt", "rejection_receipt"} {
+	for _, name := range []string{"receipt", "rejection_receipt", "announcement"} {
 		if r := doc.Get(name); r.Get("signature").Exists() {
 			return r
 		}

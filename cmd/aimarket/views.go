@@ -6,55 +6,6 @@ import (
 	"sort"
 )
 
-type peersCmd struct{}
-
-// Help is shown by aimarket peers --help.
-func (peersCmd) Help() string {
-	return `A pending hub has announced itself and nobody admitted it: its capabilities are in no search.
-
-Example:
-  aimarket peers --server https://hub.example.com`
-}
-
-// Run shows the hubs that the hub knows.
-func (peersCmd) Run(e *env) error {
-	hub, err := e.hub()
-	if err != nil {
-		return err
-	}
-	raw, err := hub.Peers(e.ctx)
-	if err != nil {
-		return err
-	}
-	if e.json {
-		return e.printRaw(raw)
-	}
-	type peer struct {
-		URL    string      `json:"url"`
-		Name   string      `json:"name"`
-		Status string      `json:"status"`
-		Count  int         `json:"capabilities_count"`
-		Trust  json.Number `json:"trust_score"`
-		Seen   string      `json:"last_crawl"`
-	}
-	var a struct{ Peers, Pending []peer }
-	if err := json.Unmarshal(raw, &a); err != nil {
-		return err
-	}
-	var rows [][]string
-	for _, p := range append(a.Peers, a.Pending...) {
-		if p.Status == "" {
-			p.Status = "active"
-		}
-		rows = append(rows, []string{p.URL, p.Name, p.Status, fmt.Sprint(p.Count), p.Trust.String(), p.Seen})
-	}
-	if len(rows) == 0 {
-		fmt.Fprintln(e.out, "This hub knows no other hub yet.")
-		return nil
-	}
-	return e.table("URL NAME STATE CAPABILITIES TRUST SEEN", rows)
-}
-
 type statsCmd struct {
 	Limit int `help:"Newest calls to show, up to 200." default:"10"`
 }
@@ -127,7 +78,8 @@ type trustCmd struct {
 
 // Help is shown by aimarket trust --help.
 func (trustCmd) Help() string {
-	return `The score is the weighted sum of its factors, each 0…1. It is the opinion of the hub that is asked.
+	return `The score is the weighted sum of its factors, each 0…1, and EVIDENCE what each rests on. It is the opinion of the hub
+that is asked. A hub without an address is named by its key, libp2p://… as peers prints it.
 
 Examples:
   aimarket trust
@@ -150,23 +102,48 @@ func (c trustCmd) Run(e *env) error {
 	var a struct {
 		URL     string      `json:"hub_url"`
 		Score   json.Number `json:"trust_score"`
+		Basis   string      `json:"basis"`
+		Calls   int64       `json:"observations_30d"`
+		Status  string      `json:"status"`
+		Why     string      `json:"why"`
 		Details struct {
-			Weights map[string]float64 `json:"weights"`
-			Factors map[string]float64 `json:"factors"`
+			Weights  map[string]float64 `json:"weights"`
+			Factors  map[string]float64 `json:"factors"`
+			Evidence map[string]string  `json:"evidence"`
 		} `json:"details"`
+		Events []struct {
+			Type     string      `json:"type"`
+			Time     string      `json:"timestamp"`
+			Price    json.Number `json:"price_usd"`
+			Latency  json.Number `json:"latency_ms"`
+			Consumer string      `json:"consumer_hub"`
+		} `json:"recent_events"`
 	}
 	if err := json.Unmarshal(raw, &a); err != nil {
 		return err
 	}
-	fmt.Fprintf(e.out, "%s has trust %s\n", printable(a.URL), a.Score)
+	fmt.Fprintf(e.out, "%s has trust %s (%s, %d calls in 30 days)\n", printable(a.URL), a.Score, printable(a.Basis), a.Calls)
+	if a.Status != "" {
+		fmt.Fprintf(e.out, "It is %s: %s\n", printable(a.Status), printable(a.Why))
+	}
 	var rows [][]string
 	for _, name := range []string{"age", "bond", "success_rate", "volume"} {
 		if f, ok := a.Details.Factors[name]; ok {
-			rows = append(rows, []string{name, fmt.Sprintf("%.4f", f), fmt.Sprintf("%.2f", a.Details.Weights[name])})
+			rows = append(rows, []string{name, fmt.Sprintf("%.4f", f), fmt.Sprintf("%.2f", a.Details.Weights[name]), a.Details.Evidence[name]})
 		}
+	}
+	if len(rows) > 0 {
+		if err := e.table("FACTOR VALUE WEIGHT EVIDENCE", rows); err != nil {
+			return err
+		}
+	}
+	rows = nil
+	for _, v := range a.Events {
+		rows = append(rows, []string{v.Time, v.Type, v.Price.String(), v.Latency.String(), v.Consumer})
 	}
 	if len(rows) == 0 {
 		return nil
 	}
-	return e.table("FACTOR VALUE WEIGHT", rows)
+	fmt.Fprintln(e.out)
+	return e.table("TIME EVENT USD MS REPORTED-BY", rows)
 }

@@ -38,10 +38,11 @@ type Options struct {
 	Timeout time.Duration
 }
 
-// New returns a client of the hub at base, which may carry a path.
+// New returns a client of the hub at base, which may carry a path. With a transport that
+// knows the way, base may also be the address of a hub known by its key, libp2p://….
 func New(base string, o Options) (*Client, error) {
 	u, err := url.Parse(base)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https" && (u.Scheme != "libp2p" || o.Transport == nil)) {
 		return nil, fmt.Errorf("hub address %q is not an http(s) URL such as http://localhost:9083", base)
 	}
 	if o.Timeout == 0 {

@@ -33,6 +33,31 @@ func TestNewRefusesWhatIsNoAddress(t *testing.T) {
 	}
 }
 
+// streams stands for a transport that reaches hubs by their key.
+type streams struct{ asked string }
+
+func (s *streams) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.asked = r.URL.String()
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{}`)), Request: r}, nil
+}
+
+// TestByKey: a hub without an address is called through a transport that knows the way,
+// and through no other.
+func TestByKey(t *testing.T) {
+	base := "libp2p://" + strings.Repeat("ab", 32)
+	if _, err := client.New(base, client.Options{}); err == nil {
+		t.Error("a plain client took an address it cannot reach")
+	}
+	way := &streams{}
+	c, err := client.New(base, client.Options{Transport: way})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Manifest(t.Context()); err != nil || way.asked != base+"/ai-market/v2/manifest" {
+		t.Errorf("asked %q: %v", way.asked, err)
+	}
+}
+
 // TestRefusals: what a hub says survives as code and text, whichever of the three
 // error families it comes in; the whole body stays at hand.
 func TestRefusals(t *testing.T) {
@@ -147,6 +172,34 @@ func TestRequests(t *testing.T) {
 			`POST /hub/ai-market/v2/supply/register {"a": 1}`, map[string]string{"Authorization": "Bearer tok"}},
 		{"reputation", func() error { _, err := hub.Reputation(ctx, "https://h/x"); return err }, `{}`,
 			"GET /hub/ai-market/v2/reputation/https:%2F%2Fh%2Fx ", nil},
+		{"unpublish", func() error { _, err := hub.Unpublish(ctx, "tok", "p/x", "c@v1", "pub 1"); return err }, `{}`,
+			"DELETE /hub/ai-market/v2/supply/p%2Fx/c@v1?publisher_id=pub+1 ", map[string]string{"Authorization": "Bearer tok"}},
+		{"unpublish by token", func() error { _, err := hub.Unpublish(ctx, "tok", "p", "c@v1", ""); return err }, `{}`,
+			"DELETE /hub/ai-market/v2/supply/p/c@v1 ", nil},
+		{"peers", func() error {
+			l, err := hub.Peers(ctx, "")
+			if len(l.Peers) != 1 || l.Peers[0].Link.LatencyMS != 1.5 || l.Peers[0].TrustScore != "0.5" || len(l.Pending) != 1 || l.Pending[0].Link != nil || l.Rejected != nil {
+				t.Errorf("decoded %+v", l)
+			}
+			return err
+		}, `{"peers":[{"url":"https://a","trust_score":0.5,"link":{"connected":true,"latency_ms":1.5}}],"pending":[{"url":"https://b"}]}`,
+			"GET /hub/ai-market/v2/federation/peers ", map[string]string{"Authorization": ""}},
+		{"peers as operator", func() error { _, err := hub.Peers(ctx, "adm"); return err }, `{}`,
+			"GET /hub/ai-market/v2/federation/peers ", map[string]string{"Authorization": "Bearer adm"}},
+		{"preview", func() error { _, err := hub.Preview(ctx, "https://a"); return err }, `{}`,
+			"GET /hub/ai-market/v2/federation/preview?url=https%3A%2F%2Fa ", nil},
+		{"announce", func() error { _, err := hub.Announce(ctx, "", "https://a", "A", "k"); return err }, `{}`,
+			`POST /hub/ai-market/v2/federation/announce {"hub_name":"A","hub_url":"https://a","signer_public_key":"k"}`, map[string]string{"Authorization": ""}},
+		{"approve", func() error { _, err := hub.Approve(ctx, "adm", "https://a"); return err }, `{}`,
+			`POST /hub/ai-market/v2/federation/peers/approve {"trusted":true,"url":"https://a"}`, map[string]string{"Authorization": "Bearer adm"}},
+		{"reject", func() error { _, err := hub.Reject(ctx, "adm", "https://a"); return err }, `{}`,
+			`POST /hub/ai-market/v2/federation/peers/reject {"url":"https://a"}`, map[string]string{"Authorization": "Bearer adm"}},
+		{"remove", func() error { _, err := hub.RemovePeer(ctx, "adm", "https://a"); return err }, `{}`,
+			"DELETE /hub/ai-market/v2/federation/peers?url=https%3A%2F%2Fa ", map[string]string{"Authorization": "Bearer adm"}},
+		{"repin", func() error { _, err := hub.Repin(ctx, "adm", client.Repin{URL: "https://a", PublicKey: "k"}); return err }, `{}`,
+			`POST /hub/ai-market/v2/federation/peers/repin {"url":"https://a","public_key":"k","trusted":null}`, map[string]string{"Authorization": "Bearer adm"}},
+		{"crawl", func() error { _, err := hub.Crawl(ctx, "adm"); return err }, `{}`,
+			"POST /hub/ai-market/v2/federation/crawl ", map[string]string{"Authorization": "Bearer adm"}},
 		{"receipt", func() error { _, err := hub.Receipt(ctx, "../x"); return err }, `{}`,
 			"GET /hub/ai-market/v2/receipts/..%2Fx ", nil},
 	} {

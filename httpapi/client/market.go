@@ -132,6 +132,17 @@ func (c *Client) Publish(ctx context.Context, token string, capability []byte) (
 	}, nil)
 }
 
+// Unpublish asks DELETE /supply/{product}/{capability}; publisher may be "" where the
+// token names it.
+func (c *Client) Unpublish(ctx context.Context, token, product, capability, publisher string) (json.RawMessage, error) {
+	r := request{doing: "unpublishing " + product + "/" + capability, method: http.MethodDelete, header: bearer(token),
+		path: api + "/supply/" + url.PathEscape(product) + "/" + url.PathEscape(capability)}
+	if publisher != "" {
+		r.query = url.Values{"publisher_id": {publisher}}
+	}
+	return c.call(ctx, r, nil)
+}
+
 // Stake asks POST /supply/stake.
 func (c *Client) Stake(ctx context.Context, token, publisher string, amountUSD json.Number) (json.RawMessage, error) {
 	return c.call(ctx, request{
@@ -147,7 +158,7 @@ func bearer(token string) http.Header {
 	return http.Header{"Authorization": {"Bearer " + token}}
 }
 
-// Discovery, Manifest, Peers, Stats and Reputation return documents as sent.
+// Discovery, Manifest, Stats and Reputation return documents as sent.
 func (c *Client) Discovery(ctx context.Context) (json.RawMessage, error) {
 	return c.get(ctx, "reading the discovery document", "/.well-known/ai-market.json", nil, nil)
 }
@@ -155,11 +166,6 @@ func (c *Client) Discovery(ctx context.Context) (json.RawMessage, error) {
 // Manifest asks GET /manifest.
 func (c *Client) Manifest(ctx context.Context) (json.RawMessage, error) {
 	return c.get(ctx, "reading the manifest", api+"/manifest", nil, nil)
-}
-
-// Peers asks GET /federation/peers.
-func (c *Client) Peers(ctx context.Context) (json.RawMessage, error) {
-	return c.get(ctx, "listing peers", api+"/federation/peers", nil, nil)
 }
 
 // Stats asks GET /stats/live for the newest calls.

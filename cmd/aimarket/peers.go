@@ -1,0 +1,266 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aimarket/aimarket/httpapi/client"
+)
+
+type peersCmd struct {
+	List    peersListCmd    `cmd:"" default:"withargs" help:"Show the hubs that a hub knows."`
+	Approve peersApproveCmd `cmd:"" help:"Admit a hub: its capabilities are found and sold here."`
+	Reject  peersRejectCmd  `cmd:"" help:"Say no to a hub that waits, for good."`
+	Remove  peersRemoveCmd  `cmd:"" help:"Forget a hub and everything it listed."`
+	Repin   peersRepinCmd   `cmd:"" help:"Give a hub another key."`
+}
+
+// operatorFlags are those of commands that only a hub's operator may run.
+type operatorFlags struct {
+	Token string `help:"The hub's admin token." env:"AIMARKET_ADMIN_TOKEN" placeholder:"SECRET"`
+}
+
+// operator returns a client for an operator's command.
+func (f operatorFlags) operator(e *env) (*client.Client, error) {
+	if f.Token == "" {
+		return nil, unreadable(errors.New("this is the operator's to do: give --token, or set AIMARKET_ADMIN_TOKEN to the hub's"))
+	}
+	return e.hub()
+}
+
+type peersListCmd struct {
+	Pending bool   `help:"Only the hubs that wait to be admitted, and what they offer."`
+	Token   string `help:"The hub's admin token: shows rejected hubs, too." placeholder:"SECRET"`
+}
+
+// Help is shown by aimarket peers list --help.
+func (peersListCmd) Help() string {
+	return `STATE and WHY say whether a hub counts here and what would change it: the capabilities of a pending one are in no
+search, those of a stale one are hidden until it is heard again. ADDRESS and LATENCY are of the present connection.
+
+Examples:
+  aimarket peers
+  aimarket peers --pending --server https://hub.example.com
+  aimarket peers --json | jq '.peers[] | {url, status, why, link}'`
+}
+
+// Run shows the hubs that the hub knows.
+func (c peersListCmd) Run(e *env) error {
+	hub, err := e.hub()
+	if err != nil {
+		return err
+	}
+	list, err := hub.Peers(e.ctx, c.Token)
+	if err != nil {
+		return err
+	}
+	if e.json {
+		return e.printRaw(list.Raw.Raw)
+	}
+	if c.Pending {
+		return c.pending(e, list.Pending)
+	}
+	var rows [][]string
+	for _, p := range append(append(list.Peers, list.Pending...), list.Rejected...) {
+		rows = append(rows, peerRow(p, time.Now()))
+	}
+	if len(rows) == 0 {
+		fmt.Fprintln(e.out, "This hub knows no other hub yet.")
+		return nil
+	}
+	return e.table("NAME URL STATE TRUST ADDRESS LATENCY SEEN FOUND WHY", rows)
+}
+
+func (peersListCmd) pending(e *env, waiting []client.Peer) error {
+	if len(waiting) == 0 {
+		fmt.Fprintln(e.out, "No hub waits to be admitted.")
+		return nil
+	}
+	var rows [][]string
+	for _, p := range waiting {
+		rows = append(rows, []string{p.Name, p.URL, ago(p.FirstSeen, time.Now()), p.Discoverer,
+			fmt.Sprintf("%d of %d", p.Preview, p.Declared), p.Why})
+	}
+	return e.table("NAME URL FIRST-SEEN FOUND SHOWN WHY", rows)
+}
+
+// peerRow is one hub as the table shows it.
+func peerRow(p client.Peer, now time.Time) []string {
+	state := p.Status
+	if state == "" {
+		state = "active"
+	}
+	if state == "active" && p.RouteStatus == "stale" {
+		state = "active, stale"
+	}
+	address, latency := "-", "-"
+	switch {
+	case p.Link != nil && p.Link.Connected:
+		address = p.Link.Address
+		if p.Link.Relayed {
+			address += " (relayed)"
+		}
+		if p.Link.LatencyMS > 0 {
+			latency = fmt.Sprintf("%.1f ms", p.Link.LatencyMS)
+		}
+	case len(p.Multiaddrs) > 0:
+		address = "(" + p.Multiaddrs[0] + ")" // where it would be, were it connected
+	}
+	trust := p.TrustScore.String()
+	if trust == "" {
+		trust = "-"
+	}
+	seen := p.LastSeen
+	if seen == "" {
+		seen = p.LastCrawl
+	}
+	return []string{p.Name, p.URL, state, trust, address, latency, ago(seen, now), p.Discoverer, p.Why}
+}
+
+// ago is a protocol time as people say it.
+func ago(timestamp string, now time.Time) string {
+	t, err := time.Parse(time.RFC3339, timestamp)
+	if err != nil {
+		return "never"
+	}
+	d := max(now.Sub(t), 0)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s ago", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%d min ago", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h ago", d/time.Hour)
+	}
+	return fmt.Sprintf("%d days ago", d/(24*time.Hour))
+}
+
+type peersApproveCmd struct {
+	operatorFlags
+	URL string `arg:"" help:"URL of the hub, as peers prints it."`
+}
+
+// Help is shown by aimarket peers approve --help.
+func (peersApproveCmd) Help() string {
+	return `Look at what it offers first: aimarket peers --pending. Its documents are read at once.
+
+Example:
+  aimarket peers approve https://other.example.com --token "$AIMARKET_ADMIN_TOKEN"`
+}
+
+// Run admits the hub.
+func (c peersApproveCmd) Run(e *env) error {
+	return decide(e, c.operatorFlags, func(hub *client.Client) (json.RawMessage, error) { return hub.Approve(e.ctx, c.Token, c.URL) })
+}
+
+type peersRejectCmd struct {
+	operatorFlags
+	URL string `arg:"" help:"URL of the hub, as peers prints it."`
+}
+
+// Help is shown by aimarket peers reject --help.
+func (peersRejectCmd) Help() string {
+	return `Nothing that the hub or others say brings it back; aimarket peers approve or remove does.`
+}
+
+// Run rejects the hub.
+func (c peersRejectCmd) Run(e *env) error {
+	return decide(e, c.operatorFlags, func(hub *client.Client) (json.RawMessage, error) { return hub.Reject(e.ctx, c.Token, c.URL) })
+}
+
+type peersRemoveCmd struct {
+	operatorFlags
+	URL string `arg:"" help:"URL of the hub, as peers prints it."`
+}
+
+// Help is shown by aimarket peers remove --help.
+func (peersRemoveCmd) Help() string {
+	return `Its key is forgotten, too. A removed hub may become known again as a stranger: reject it to keep it out.`
+}
+
+// Run removes the hub.
+func (c peersRemoveCmd) Run(e *env) error {
+	return decide(e, c.operatorFlags, func(hub *client.Client) (json.RawMessage, error) { return hub.RemovePeer(e.ctx, c.Token, c.URL) })
+}
+
+type peersRepinCmd struct {
+	operatorFlags
+	URL      string `arg:"" help:"URL of the hub, as peers prints it."`
+	Key      string `help:"Its new key in base64; the one that its own address shows if not given." placeholder:"KEY"`
+	Previous string `help:"Do nothing unless this is the key pinned now." placeholder:"KEY"`
+	Admit    string `help:"Also admit it (yes), send it back to pending (no), or keep its state." enum:"yes,no,keep" default:"yes"`
+}
+
+// Help is shown by aimarket peers repin --help.
+func (peersRepinCmd) Help() string {
+	return `A hub in state key_mismatch shows another key than the one pinned at first contact: it lost its key, or somebody took
+its address. Ask its operator by other means which key is theirs before you change it.
+
+Example:
+  aimarket peers repin https://other.example.com --key "$THEIR_KEY"`
+}
+
+// Run changes the key.
+func (c peersRepinCmd) Run(e *env) error {
+	r := client.Repin{URL: c.URL, PublicKey: c.Key, PreviousKey: c.Previous}
+	if c.Admit != "keep" {
+		admit := c.Admit == "yes"
+		r.Trusted = &admit
+	}
+	hub, err := c.operator(e)
+	if err != nil {
+		return err
+	}
+	raw, err := hub.Repin(e.ctx, c.Token, r)
+	if err != nil {
+		return err
+	}
+	if e.json {
+		return e.printRaw(raw)
+	}
+	var a struct {
+		Peer struct {
+			URL      string `json:"url"`
+			Key      string `json:"public_key"`
+			Previous string `json:"previous_public_key"`
+			Status   string `json:"status"`
+		} `json:"peer"`
+	}
+	if err := json.Unmarshal(raw, &a); err != nil {
+		return err
+	}
+	fmt.Fprintf(e.out, "%s is %s\nkey      %s\nbefore   %s\n", printable(a.Peer.URL), printable(a.Peer.Status), printable(a.Peer.Key), printable(a.Peer.Previous))
+	return nil
+}
+
+// decide sends an operator's decision about a hub and prints what became of it.
+func decide(e *env, f operatorFlags, send func(*client.Client) (json.RawMessage, error)) error {
+	hub, err := f.operator(e)
+	if err != nil {
+		return err
+	}
+	raw, err := send(hub)
+	if err != nil {
+		return err
+	}
+	if e.json {
+		return e.printRaw(raw)
+	}
+	var a struct {
+		URL    string `json:"url"`
+		Status string `json:"status"`
+		Peer   string `json:"peer_status"`
+	}
+	if err := json.Unmarshal(raw, &a); err != nil {
+		return err
+	}
+	state := a.Peer
+	if state == "" {
+		state = a.Status
+	}
+	fmt.Fprintf(e.out, "%s is %s\n", printable(strings.TrimSpace(a.URL)), printable(state))
+	return nil
+}
