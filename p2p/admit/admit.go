@@ -1,16 +1,50 @@
 // Package admit runs the trials by which the verified policy admits pending peers.
+//
+// A trial asks what an operator would: is the hub where it says it is, does it sign
+// what it shows with the key that was pinned, is its catalogue well-formed and fresh,
+// and does one call to it come back with a receipt that verifies. All of it is read
+// over HTTP at the address the hub claims, or, if that address cannot be used and the
+// hub is in the mesh, over streams, which prove the key and confirm no address.
+//
+// It promises that a trial costs nothing (it is a sandbox visitor's call, and a receipt
+// that charges is a failure), that it is bounded in time and bytes, that at most
+// Workers run at a time, each peer once, and that nothing is published about a peer
+// that was not admitted. When a peer is tried again is the catalogue's business.
+//
+// Limits: one good call proves that the hub can serve, not that it will.
 package admit
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/aimarket/aimarket/catalog"
 	"github.com/aimarket/aimarket/p2p/crawl"
+)
+
+// Bounds on trials.
+const (
+	DefaultWorkers = 4
+	TrialTimeout   = 90 * time.Second // a whole trial
+	// brokenRest is how long a peer is left alone that answered and broke a rule: it
+	// was not bad luck, and only its operator can change it. The reference keeps such a
+	// verdict a day; a new head or this hub's operator ends it earlier.
+	brokenRest = 6 * time.Hour
+	// The catalogue says when to look again; these bound what it says.
+	minAsk = time.Second
+	maxAsk = 10 * time.Minute
+	// storageRest keeps a peer from being tried over and over while its trial cannot be
+	// recorded.
+	storageRest = time.Minute
 )
 
 // Catalog is what admission needs of the catalogue; *catalog.Catalog satisfies it.
@@ -31,17 +65,212 @@ type Config struct {
 	Registry *prometheus.Registry
 	Now      func() time.Time
 	Rand     io.Reader
-	Workers  int // trials at a time, 0: 4
+	Workers  int // trials at a time, 0: DefaultWorkers
 }
 
-// Admitter works through the pending peers until Close.
-type Admitter struct{}
+// Admitter works through the pending peers until Close. It is safe for concurrent use.
+type Admitter struct {
+	cfg    Config
+	trials *prometheus.CounterVec
+	random sync.Mutex // guards cfg.Rand
+
+	ctx  context.Context // until Close
+	stop context.CancelFunc
+	work sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	busy   map[string]bool      // peers on trial now, by URL
+	rest   map[string]time.Time // peers whose trial could not be recorded
+	ended  chan struct{}        // has an element when a trial ended
+}
 
 // New starts it.
-func New(c Config) (*Admitter, error) { panic("skeleton") }
+func New(c Config) (*Admitter, error) {
+	if c.Catalog == nil || c.Fetch == nil || c.Now == nil || c.Rand == nil {
+		return nil, errors.New("admit: a catalogue, a fetcher, a clock and a source of randomness are needed")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Workers <= 0 {
+		c.Workers = DefaultWorkers
+	}
+	a := &Admitter{
+		cfg:    c,
+		trials: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "aimarket_admission_trials_total", Help: "Trials of pending hubs by result."}, []string{"result"}),
+		busy:   map[string]bool{}, rest: map[string]time.Time{}, ended: make(chan struct{}, 1),
+	}
+	if c.Registry != nil {
+		if err := c.Registry.Register(a.trials); err != nil {
+			return nil, fmt.Errorf("admit: metrics: %w", err)
+		}
+	}
+	a.ctx, a.stop = context.WithCancel(context.Background())
+	a.work.Go(a.loop)
+	return a, nil
+}
 
-// Try runs the trial of one peer now, whatever its backoff.
-func (a *Admitter) Try(ctx context.Context, p catalog.Peer) catalog.Trial { panic("skeleton") }
+// loop gives due peers to free workers.
+func (a *Admitter) loop() {
+	for {
+		timer := time.NewTimer(a.begin())
+		select {
+		case <-a.ctx.Done():
+			timer.Stop()
+			return
+		case <-a.cfg.Catalog.AdmissionDue():
+		case <-a.ended:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// begin starts what is due as far as workers are free, and tells how long nothing else
+// can become due by itself.
+func (a *Admitter) begin() (wait time.Duration) {
+	now := a.cfg.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	wait = maxAsk
+	for url, until := range a.rest {
+		if left := until.Sub(now); left > 0 {
+			wait = min(wait, left)
+		} else {
+			delete(a.rest, url)
+		}
+	}
+	free := a.cfg.Workers - len(a.busy)
+	if free <= 0 || a.closed {
+		return maxAsk // a trial that ends wakes the loop
+	}
+	// Peers on trial are due until their trial is recorded.
+	due, next := a.cfg.Catalog.TrialsDue(free + len(a.busy) + len(a.rest))
+	for _, p := range due {
+		if _, resting := a.rest[p.URL]; resting || a.busy[p.URL] || free == 0 {
+			continue
+		}
+		free--
+		a.busy[p.URL] = true
+		a.work.Go(func() {
+			defer a.release(p.URL)
+			a.run(a.ctx, p)
+		})
+	}
+	if !next.IsZero() {
+		wait = min(wait, next.Sub(now))
+	}
+	return max(wait, minAsk)
+}
+
+func (a *Admitter) release(url string) {
+	a.mu.Lock()
+	delete(a.busy, url)
+	a.mu.Unlock()
+	select {
+	case a.ended <- struct{}{}:
+	default:
+	}
+}
+
+// Try runs the trial of one peer now, whatever its backoff, and records it as the
+// background does: a peer that passes is active when Try returns.
+func (a *Admitter) Try(ctx context.Context, p catalog.Peer) catalog.Trial {
+	a.mu.Lock()
+	switch {
+	case a.closed:
+		a.mu.Unlock()
+		return catalog.Trial{At: a.cfg.Now(), Detail: "not tried: this hub is shutting down"}
+	case a.busy[p.URL]:
+		a.mu.Unlock()
+		return catalog.Trial{At: a.cfg.Now(), Detail: "not tried again: a trial of this hub is under way"}
+	}
+	a.busy[p.URL] = true
+	a.work.Add(1)
+	a.mu.Unlock()
+	defer a.work.Done()
+	defer a.release(p.URL)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(a.ctx, cancel)()
+	return a.run(ctx, p)
+}
+
+// run tries a peer, records what came of it, and for one that passed says so to others
+// and fetches its catalogue.
+func (a *Admitter) run(ctx context.Context, p catalog.Peer) catalog.Trial {
+	v := a.judge(ctx, p)
+	t := catalog.Trial{At: a.cfg.Now().UTC().Truncate(time.Second), Passed: v.passed, Detail: v.detail,
+		URLConfirmed: v.confirmed, Latency: v.latency, Capability: v.called}
+	if ctx.Err() != nil && !v.passed {
+		return t // it was broken off: nothing was learned about the peer
+	}
+	result := "passed"
+	if !v.passed {
+		t.Failures = p.Trial.Failures + 1
+		result = "unanswered"
+		if v.broken {
+			result, t.Next = "broken", t.At.Add(brokenRest+time.Duration(a.uniform()*float64(brokenRest/10)))
+		}
+	}
+	a.trials.WithLabelValues(result).Inc()
+	admitted, err := a.cfg.Catalog.NoteTrial(ctx, p.URL, t)
+	if err != nil {
+		a.cfg.Logger.Warn("admit: the trial could not be recorded", "hub", p.URL, "passed", t.Passed, "error", err)
+		a.mu.Lock()
+		a.rest[p.URL] = a.cfg.Now().Add(storageRest)
+		a.mu.Unlock()
+		return t
+	}
+	if !t.Passed {
+		a.cfg.Logger.Info("admit: not admitted", "hub", p.URL, "detail", t.Detail, "failures", t.Failures)
+		return t
+	}
+	a.cfg.Logger.Info("admit: admitted", "hub", admitted.URL, "detail", t.Detail)
+	if v.called.CapabilityID != "" && v.served {
+		e := catalog.Experience{ProviderHub: admitted.URL, Success: true, LatencyMS: v.latency.Milliseconds()}
+		if err := a.cfg.Catalog.Report(ctx, e); err != nil {
+			a.cfg.Logger.Warn("admit: the trial call is not in the hub's reputation", "hub", admitted.URL, "error", err)
+		}
+	}
+	if a.cfg.Admitted != nil && admitted.Status == catalog.PeerActive {
+		a.cfg.Admitted(ctx, admitted)
+	}
+	return t
+}
+
+// visitor is a new sandbox visitor: trials are counted per visitor.
+func (a *Admitter) visitor() (string, error) {
+	var b [6]byte
+	if err := a.draw(b[:]); err != nil {
+		return "", err
+	}
+	return "assay-" + hex.EncodeToString(b[:]), nil
+}
+
+func (a *Admitter) draw(b []byte) error {
+	a.random.Lock()
+	defer a.random.Unlock()
+	_, err := io.ReadFull(a.cfg.Rand, b)
+	return err
+}
+
+// uniform draws from [0, 1).
+func (a *Admitter) uniform() float64 {
+	var b [8]byte
+	if a.draw(b[:]) != nil {
+		return 0.5 // jitter is a courtesy, no secret
+	}
+	return float64(binary.BigEndian.Uint64(b[:])>>11) / (1 << 53)
+}
 
 // Close stops the trials under way and waits.
-func (a *Admitter) Close() error { panic("skeleton") }
+func (a *Admitter) Close() error {
+	a.mu.Lock()
+	a.closed = true
+	a.mu.Unlock()
+	a.stop()
+	a.work.Wait()
+	return nil
+}
