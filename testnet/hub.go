@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/aimarket/aimarket/internal/identity"
 	"github.com/aimarket/aimarket/ledger"
 	"github.com/aimarket/aimarket/node"
@@ -226,9 +228,7 @@ func (h *Hub) kill() error {
 	}
 	h.dead.Store(true)
 	if n != nil {
-		if p := n.P2P(); p != nil {
-			p.Disconnect()
-		}
+		h.part(n)
 		over, end := context.WithCancel(context.Background())
 		end() // no patience with calls in flight
 		if err := n.Close(over); err != nil {
@@ -240,11 +240,34 @@ func (h *Hub) kill() error {
 	return nil
 }
 
-// disconnect closes the connections that the gate forbids now.
-func (h *Hub) disconnect() {
-	h.use(func(n *node.Node) {
-		if p := n.P2P(); p != nil {
-			p.Disconnect()
+// disconnect closes the connections that the gate forbids now: it is not asked again
+// for those that stand.
+func (h *Hub) disconnect() { h.use(h.part) }
+
+func (h *Hub) part(n *node.Node) {
+	p := n.P2P()
+	if p == nil {
+		return
+	}
+	network := p.LibP2P().Network()
+	for _, id := range network.Peers() {
+		if key, err := keyOf(id); err == nil && !h.mayMeet(key) {
+			if err := network.ClosePeer(id); err != nil {
+				h.net.cfg.Logger.Debug("closing a connection", "hub", h.name, "to", id, "error", err)
+			}
 		}
-	})
+	}
+}
+
+// keyOf is the key that a peer ID is made of.
+func keyOf(id peer.ID) (key identity.PublicKey, err error) {
+	public, err := id.ExtractPublicKey()
+	if err != nil {
+		return key, err
+	}
+	raw, err := public.Raw()
+	if err == nil && copy(key[:], raw) != len(key) {
+		err = fmt.Errorf("a key of %d bytes is no Ed25519 key", len(raw))
+	}
+	return key, err
 }

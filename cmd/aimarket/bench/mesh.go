@@ -1,0 +1,203 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/aimarket/aimarket/catalog"
+	"github.com/aimarket/aimarket/testnet"
+)
+
+// How the mesh is probed. Between two probes the mesh is left alone so long that what
+// follows an update (the announcement of its head) is over.
+const (
+	meshProbes  = 40 // a round
+	meshQuiet   = 300 * time.Millisecond
+	meshLook    = 500 * time.Microsecond // between two looks at the catalogues
+	meshPatient = 30 * time.Second       // with one change
+	meshReady   = 2 * time.Minute        // with the start of a network
+)
+
+// startMesh runs full hubs on loopback until each knows all.
+func startMesh(ctx context.Context, o Options, nodes int) (n *testnet.Network, ready time.Duration, err error) {
+	dir, err := os.MkdirTemp(o.Dir, "mesh-")
+	if err != nil {
+		return nil, 0, err
+	}
+	o.Say(fmt.Sprintf("starting %d hubs", nodes))
+	began := time.Now()
+	n, err = testnet.Start(ctx, testnet.Config{Nodes: nodes, Topology: testnet.Random, Seed: 1, Dir: dir, Version: o.Version})
+	if err != nil {
+		return nil, 0, errors.Join(err, os.RemoveAll(dir))
+	}
+	o.Say(fmt.Sprintf("%d hubs serve after %.1f s", nodes, time.Since(began).Seconds()))
+	wait, cancel := context.WithTimeout(ctx, meshReady)
+	defer cancel()
+	if err := n.WaitConnected(wait); err != nil {
+		return nil, 0, errors.Join(err, stopMesh(n))
+	}
+	ready = time.Since(began)
+	o.Say(fmt.Sprintf("all know all after %.1f s", ready.Seconds()))
+	if err := n.WaitEqual(wait); err != nil {
+		return nil, 0, errors.Join(err, stopMesh(n))
+	}
+	return n, ready, nil
+}
+
+func stopMesh(n *testnet.Network) error {
+	return errors.Join(n.Stop(), os.RemoveAll(n.Dir()))
+}
+
+// probe is a change that can be looked for: a row with a word of its own.
+type probe struct {
+	from *testnet.Hub
+	key  catalog.Key // as its owner lists it
+	word string
+}
+
+const meshPublisher = "bench"
+
+// publish lists a new capability with a word in its description that no other has.
+func publish(ctx context.Context, h *testnet.Hub, number int) (probe, error) {
+	word := fmt.Sprintf("zyx%dq%d", h.Number(), number)
+	p := probe{from: h, word: word, key: catalog.Key{ProductID: "bench-" + h.Name(), CapabilityID: fmt.Sprintf("probe%d@v1", number), SourceHub: catalog.Local}}
+	return p, list(ctx, p, 1000)
+}
+
+// list publishes the probe's row, or changes its price.
+func list(ctx context.Context, p probe, micros int64) error {
+	c := p.from.Node().Catalog()
+	r := catalog.Registration{Publisher: meshPublisher, Capability: catalog.Capability{
+		Key: p.key, Name: "Probe " + p.word, Version: "v1", Description: "Answers at once; look for " + p.word + ".",
+		InputSchema: textInput, OutputSchema: textOutput, PriceMicros: micros, RoutedMicros: micros, SuccessRate30d: 1, P50LatencyMS: 1,
+		InvokeURL: "http://127.0.0.1:9/" + p.word,
+	}}
+	_, err := c.Register(ctx, r)
+	if gate := (*catalog.GateError)(nil); errors.As(err, &gate) && gate.Gate == catalog.GateStake {
+		if _, err = c.Stake(ctx, catalog.StakeRequest{PublisherID: meshPublisher, AmountMicros: 10_000_000}); err == nil {
+			_, err = c.Register(ctx, r)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("publishing on %s: %w", p.from.Name(), err)
+	}
+	return nil
+}
+
+// arrive waits until every other hub finds the probe in a search and returns when the
+// first and the last of them did. It looks up the row first, which costs next to
+// nothing, so that looking is not what loads the machine.
+func arrive(ctx context.Context, n *testnet.Network, p probe, began time.Time) (first, last time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, meshPatient)
+	defer cancel()
+	type hub struct {
+		*testnet.Hub
+		source string
+	}
+	var left []hub
+	for i := range n.Len() {
+		h := n.Hub(i + 1)
+		if h == p.from {
+			continue
+		}
+		peer, _ := h.Node().Catalog().PeerByKey(p.from.Key())
+		left = append(left, hub{h, peer.URL})
+	}
+	floor := 0.0
+	for len(left) > 0 {
+		still := left[:0]
+		for _, h := range left {
+			c := h.Node().Catalog()
+			if _, err := c.Lookup(ctx, p.key.ProductID, p.key.CapabilityID, h.source); err != nil {
+				still = append(still, h)
+				continue
+			}
+			r, err := c.Search(ctx, catalog.Query{Intent: p.word, MinTrust: &floor, Limit: 1})
+			if err != nil {
+				return 0, 0, err
+			}
+			if len(r.Matches) == 0 || r.Matches[0].CapabilityID != p.key.CapabilityID {
+				still = append(still, h)
+				continue
+			}
+			last = time.Since(began)
+			if first == 0 {
+				first = last
+			}
+		}
+		if left = still; len(left) == 0 {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return 0, 0, fmt.Errorf("%d hubs, %s among them, do not find what %s published: %w", len(left), left[0].Name(), p.from.Name(), ctx.Err())
+		case <-time.After(meshLook):
+		}
+	}
+	return first, last, nil
+}
+
+// degree is how many connections a hub of n has on average.
+func degree(n *testnet.Network) int {
+	links := 0
+	for _, h := range n.Status().Hubs {
+		links += len(h.Linked)
+	}
+	return (links + n.Len()/2) / n.Len()
+}
+
+func gossip50(ctx context.Context, o Options) (_ []Result, err error) {
+	const nodes = 50
+	n, _, err := startMesh(ctx, o, nodes)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, stopMesh(n)) }()
+	links := degree(n)
+	bare, err := startBare(ctx, nodes, links)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, bare.close()) }()
+
+	var hubs, floor []time.Duration
+	lost := 0
+	for round := range o.Rounds {
+		o.Say(fmt.Sprintf("gossip_50 round %d of %d", round+1, o.Rounds))
+		for i := range meshProbes {
+			number := round*meshProbes + i
+			took, missed, err := bare.spread(ctx, number%nodes, uint64(number), time.Second)
+			if err != nil {
+				return nil, err
+			}
+			lost += missed
+			if missed == 0 {
+				floor = append(floor, took)
+			}
+			time.Sleep(meshQuiet)
+		}
+		for i := range meshProbes {
+			number := round*meshProbes + i
+			began := time.Now()
+			p, err := publish(ctx, n.Hub(number%nodes+1), number)
+			if err != nil {
+				return nil, err
+			}
+			_, last, err := arrive(ctx, n, p, began)
+			if err != nil {
+				return nil, err
+			}
+			hubs = append(hubs, last)
+			time.Sleep(meshQuiet)
+		}
+	}
+	note := fmt.Sprintf("publish to searchable on the last of %d full hubs, %d changes; floor: 4 KiB on bare gossipsub with as many hosts and %d connections each, %d deliveries lost, p99 %.0f ms",
+		nodes, len(hubs), links, lost, ms(quantile(floor, .99)))
+	return []Result{
+		atMost("gossip_50", ms(quantile(hubs, .5)), ms(quantile(floor, .5)), "ms", 3, note),
+		atMost("gossip_50_p99", ms(quantile(hubs, .99)), 150, "ms", 1, "slowest of a hundred changes"),
+	}, nil
+}
