@@ -145,7 +145,7 @@ func parseAddresses(id peer.ID, texts []string, local bool) []ma.Multiaddr {
 			}
 		}
 	}
-	return ma.Unique(out)
+	return unique(out)
 }
 
 // acceptable reports whether a stranger's word that the hub id is at a is worth noting,
@@ -156,7 +156,7 @@ func acceptable(id peer.ID, a ma.Multiaddr, local bool) (ma.Multiaddr, bool) {
 		return nil, false
 	}
 	p, err := placeOf(rest)
-	if err != nil || p.relay == id || len(rest.String()) > maxAddressBytes {
+	if err != nil || p.relay != "" && p.relay == id || len(rest.String()) > maxAddressBytes {
 		return nil, false
 	}
 	return rest, p.reach == reachPublic || local && p.reach != reachNone
@@ -170,7 +170,7 @@ func filterAddresses(id peer.ID, addrs []ma.Multiaddr, local bool) []ma.Multiadd
 			out = append(out, a)
 		}
 	}
-	return ma.Unique(out)
+	return unique(out)
 }
 
 // parseNamed reads the operator's multiaddrs of hubs, each with /p2p/<id>, and joins
@@ -218,7 +218,7 @@ func announcer(local bool, more []ma.Multiaddr) func([]ma.Multiaddr) []ma.Multia
 				out = append(out, a)
 			}
 		}
-		return ma.Unique(out)
+		return unique(out)
 	}
 }
 
@@ -260,4 +260,15 @@ func keyOf(id peer.ID) (identity.PublicKey, bool) {
 	}
 	key, err := identity.ParsePublicKey(base64.StdEncoding.EncodeToString(raw))
 	return key, err == nil
+}
+
+// unique leaves out repetitions and keeps the order.
+func unique(addrs []ma.Multiaddr) []ma.Multiaddr {
+	out := addrs[:0:0]
+	for _, a := range addrs {
+		if !ma.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	return out
 }

@@ -101,7 +101,7 @@ func (h *Host) addrsOf(id peer.ID) []ma.Multiaddr {
 			out = append(out, info.Addrs...)
 		}
 	}
-	return ma.Unique(out)
+	return unique(out)
 }
 
 func (h *Host) dial(ctx context.Context, info peer.AddrInfo) error {

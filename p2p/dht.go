@@ -28,6 +28,7 @@ const (
 	provideFirst    = time.Minute   // a young mesh changes: once more soon, then ever later
 	provideGrowth   = 6
 	provideRetry    = 5 * time.Second
+	provideRetryMax = 5 * time.Minute
 	provideTimeout  = time.Minute
 	maxCategories   = 32
 	maxCategoryLen  = 64
@@ -132,7 +133,7 @@ func (h *Host) provideLoop() {
 		if err := h.provideAll(); err != nil {
 			h.log.Debug("categories are not in the DHT yet", "again_in", retry, "error", err)
 			timer.Reset(h.jitter(retry))
-			retry = min(2*retry, provideEvery)
+			retry = min(2*retry, provideRetryMax)
 			continue
 		}
 		retry = provideRetry

@@ -137,6 +137,9 @@ func (h *Host) start() error {
 		h.wg.Go(h.provideLoop)
 		h.wg.Go(h.discoverLoop)
 	}
+	if c.Local && len(c.Listen) == 0 && len(c.Options) == 0 {
+		h.wg.Go(h.localRelays)
+	}
 	if c.MDNS && len(c.Options) == 0 {
 		h.openMDNS()
 	}
@@ -171,9 +174,6 @@ func (h *Host) open() error {
 		libp2p.Identity(private), libp2p.UserAgent(userAgent), libp2p.DisableMetrics(),
 		libp2p.ResourceManager(limits), libp2p.ConnectionManager(conns), libp2p.ConnectionGater(h.gate),
 		libp2p.AddrsFactory(announcer(c.Local, announce)), libp2p.EnableRelay(), libp2p.WithDialTimeout(dialTimeout),
-		libp2p.EnableAutoRelayWithPeerSource(h.relayCandidates(opened),
-			autorelay.WithNumRelays(wantedRelays), autorelay.WithMinCandidates(1), autorelay.WithMaxCandidates(maxRelayCandidates),
-			autorelay.WithBootDelay(relayBootDelay), autorelay.WithMinInterval(relaySearchEvery), autorelay.WithBackoff(relayBackoff)),
 	}
 	if c.Relay {
 		relayOpts := []relayv2.Option{relayv2.WithResources(relayResources())}
@@ -183,6 +183,11 @@ func (h *Host) open() error {
 		opts = append(opts, libp2p.EnableRelayService(relayOpts...))
 	}
 	simulated := len(c.Options) > 0
+	if !c.Local || simulated {
+		opts = append(opts, libp2p.EnableAutoRelayWithPeerSource(h.relayCandidates(opened),
+			autorelay.WithNumRelays(wantedRelays), autorelay.WithMinCandidates(1), autorelay.WithMaxCandidates(maxRelayCandidates),
+			autorelay.WithBootDelay(relayBootDelay), autorelay.WithMinInterval(relaySearchEvery), autorelay.WithBackoff(relayBackoff)))
+	}
 	if !simulated {
 		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport), libp2p.Transport(quic.NewTransport))
 	}
@@ -207,7 +212,16 @@ func (h *Host) open() error {
 	}
 	h.host = node
 	close(opened)
+	if got := ma.FilterAddrs(node.Network().ListenAddresses(), isDirect); len(got) < len(listen) {
+		h.log.Warn("not every listen address could be had; is another program using the port?", "wanted", c.Listen, "got", got)
+	}
 	return nil
+}
+
+// isDirect leaves out the relay transport's own listener.
+func isDirect(a ma.Multiaddr) bool {
+	_, err := a.ValueForProtocol(ma.P_CIRCUIT)
+	return err != nil
 }
 
 // LibP2P is the libp2p host itself.

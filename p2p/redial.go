@@ -1,13 +1,10 @@
 package p2p
 
 import (
-	"context"
 	"sync"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	ma "github.com/multiformats/go-multiaddr"
 )
 
 // Bounds on reaching hubs again.
@@ -195,10 +192,9 @@ func (h *Host) enough() bool { return len(h.host.Network().Peers()) >= h.cfg.Con
 // retry tries one hub and says when next.
 func (h *Host) retry(id peer.ID) {
 	nowhere := len(h.addrsOf(id)) == 0
-	why := "again"
 	var err error
 	if !nowhere {
-		err = h.connect(h.ctx, id, why)
+		err = h.connect(h.ctx, id, "again")
 	}
 	r := h.redial
 	r.mu.Lock()
@@ -212,50 +208,11 @@ func (h *Host) retry(id peer.ID) {
 	switch {
 	case nowhere && !t.named:
 		delete(r.targets, id) // it never said where it is: it may come back by itself
-	case err != nil || nowhere:
+	default: // also after a success: it counts once the other side has said that it is a hub
 		wait := min(max(now.Sub(t.since)/4, redialFirst<<t.strikes), redialLast)
 		t.next = now.Add(h.jitter(wait))
-		if t.named && !t.met && h.ctx.Err() == nil {
+		if err != nil && t.named && !t.met && h.ctx.Err() == nil {
 			h.log.Info("a bootstrap hub does not answer yet", "hub", id, "again_in", wait, "error", err)
 		}
-	default:
-		t.next = now.Add(h.jitter(redialFirst))
-	}
-}
-
-// relay search: see autorelay.
-const (
-	wantedRelays       = 2
-	maxRelayCandidates = 16
-	relayBootDelay     = 0
-	relaySearchEvery   = 5 * time.Second
-	relayBackoff       = time.Minute
-)
-
-// relayCandidates offers the hubs that may be relays: the bootstrap hubs and those that
-// are connected directly.
-func (h *Host) relayCandidates(opened <-chan struct{}) func(context.Context, int) <-chan peer.AddrInfo {
-	return func(ctx context.Context, n int) <-chan peer.AddrInfo {
-		out := make(chan peer.AddrInfo, max(n, 0))
-		defer close(out)
-		select {
-		case <-opened:
-		case <-ctx.Done():
-			return out
-		}
-		offer := func(info peer.AddrInfo) {
-			if len(out) < cap(out) {
-				out <- info
-			}
-		}
-		for _, c := range h.host.Network().Conns() {
-			if c.Stat().Direction == network.DirOutbound && !relayed(c) {
-				offer(peer.AddrInfo{ID: c.RemotePeer(), Addrs: []ma.Multiaddr{c.RemoteMultiaddr()}})
-			}
-		}
-		for _, info := range h.bootstrap {
-			offer(info)
-		}
-		return out
 	}
 }
