@@ -15,3 +15,10 @@ func (c *Catalog) ownAddress() ownAddresses {
 	}
 	return ownAddresses{}
 }
+
+// isSelf reports whether a base URL in normal form is one of this hub's own, whatever
+// its scheme.
+func (c *Catalog) isSelf(base string) bool {
+	public := c.ownAddress().PublicURL
+	return sameHub(base, c.cfg.HubURL) || public != "" && sameHub(base, public) || base == KeyURL(c.mesh.ownKey)
+}

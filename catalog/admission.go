@@ -4,12 +4,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/aimarket/aimarket/internal/store"
 )
 
-// storePeer writes a peer and adopts it.
-func (c *Catalog) storePeer(p *Peer) (*store.Commit, error) {
+// storePeer writes a peer, with further writes of the same batch, and adopts it.
+func (c *Catalog) storePeer(p *Peer, also ...func(*store.Batch)) (*store.Commit, error) {
 	value, err := encodePeer(p)
 	if err != nil {
 		return nil, err
@@ -17,14 +18,18 @@ func (c *Catalog) storePeer(p *Peer) (*store.Commit, error) {
 	b := c.cfg.Store.NewBatch()
 	defer b.Close()
 	b.Set(joinKey(rangePeer, p.URL), value)
+	for _, f := range also {
+		f(b)
+	}
 	commit, err := c.cfg.Store.Apply(b)
 	if err != nil {
 		return nil, err
 	}
 	old, known := c.Peer(p.URL)
-	c.setPeer(p.URL, p)
-	if p.Status == PeerActive || known && old.Status == PeerActive {
-		c.syncHubFlags(c.cfg.Now())
+	kept := p.clone() // the caller's copy may change
+	c.setPeer(p.URL, &kept)
+	if p.Status == PeerActive || known && old.Status != PeerPending {
+		c.syncHubFlag(p.URL, c.cfg.Now())
 		c.touch() // documents say nothing about pending peers
 	}
 	return commit, nil
@@ -51,45 +56,82 @@ func (c *Catalog) approveLocked(hubURL string, trusted bool) (Peer, []*store.Com
 	if !ok {
 		return p, nil, &UnknownError{SourceHub: hubURL, NoHub: true}
 	}
-	want := PeerPending
 	if trusted {
-		want = PeerActive
+		if p.Status == PeerActive {
+			return p, nil, nil
+		}
+		commit, err := c.activate(&p, "active: approved by the operator")
+		return p, []*store.Commit{commit}, err
 	}
-	if p.Status == want {
+	if p.Status == PeerPending {
 		return p, nil, nil
 	}
-	var commits []*store.Commit
-	if trusted {
-		if err := c.mayActivate(&p); err != nil {
-			return p, nil, err
-		}
-	} else {
-		dropped, err := c.dropRows(p.URL)
-		if err != nil {
-			return p, dropped, err
-		}
-		commits = dropped
+	commits, err := c.demote(&p, PeerPending, "pending: the operator sent it back; aimarket peers approve admits it")
+	return p, commits, err
+}
+
+// activate admits a peer. What its preview held goes; its catalogue is still to come.
+func (c *Catalog) activate(p *Peer, why string) (*store.Commit, error) {
+	if err := c.mayActivate(p); err != nil {
+		return nil, err
 	}
-	p.Status = want
-	commit, err := c.storePeer(&p)
-	return p, append(commits, commit), err
+	p.Status, p.Why, p.Away, p.Trial.Next = PeerActive, why, false, time.Time{}
+	return c.storePeer(p, c.previewDropper(p.URL))
+}
+
+// demote takes a peer's rows and listing off and stores it in a state without effect.
+func (c *Catalog) demote(p *Peer, state PeerState, why string) ([]*store.Commit, error) {
+	commits, err := c.dropRows(p.URL)
+	if err != nil {
+		return commits, err
+	}
+	also, done, err := c.listingDropper(p)
+	if err != nil {
+		return commits, err
+	}
+	p.Status, p.Why, p.Held, p.Away = state, why, "", false
+	commit, err := c.storePeer(p, also)
+	if err == nil {
+		done()
+	}
+	return append(commits, commit), err
+}
+
+// listingDropper deletes with a batch what is kept verbatim of a peer's catalogue and
+// its preview; done then brings memory in line.
+func (c *Catalog) listingDropper(p *Peer) (also func(*store.Batch), done func(), err error) {
+	key, ok := decodeKey(p.PublicKey)
+	l := &digests{}
+	if ok {
+		if l, err = c.listingFor(key); err != nil {
+			return nil, nil, err
+		}
+	}
+	preview := c.previewDropper(p.URL)
+	also = func(b *store.Batch) {
+		preview(b)
+		if ok {
+			dropListing(b, key, l)
+		}
+	}
+	done = func() {
+		if ok {
+			c.forgetListing(key)
+		}
+	}
+	return also, done, nil
 }
 
 func (c *Catalog) mayActivate(p *Peer) error {
 	c.peersMu.RLock()
 	defer c.peersMu.RUnlock()
-	active := 0
-	for _, o := range c.peers {
-		if o.Status != PeerActive {
-			continue
-		}
-		active++
-		if p.PublicKey != "" && o.PublicKey == p.PublicKey {
+	if key, ok := decodeKey(p.PublicKey); ok {
+		if o := c.peers[c.mesh.byKey[key]]; o != nil && o.URL != p.URL && o.Status == PeerActive {
 			return fmt.Errorf("%w: %s; remove that one first if the hub has moved", ErrDuplicateIdentity, o.URL)
 		}
 	}
-	if active >= MaxActivePeers {
-		return fmt.Errorf("%w: %d hubs are active", ErrFull, active)
+	if p.Status != PeerKeyMismatch && c.mesh.admitted >= MaxActivePeers {
+		return fmt.Errorf("%w: %d hubs are admitted; remove some", ErrFull, c.mesh.admitted)
 	}
 	return nil
 }
@@ -120,12 +162,18 @@ func (c *Catalog) removePeerLocked(hubURL string) ([]*store.Commit, error) {
 	b := c.cfg.Store.NewBatch()
 	defer b.Close()
 	b.Delete(joinKey(rangePeer, p.URL))
+	also, done, err := c.listingDropper(&p)
+	if err != nil {
+		return commits, err
+	}
+	also(b)
 	commit, err := c.cfg.Store.Apply(b)
 	if err != nil {
 		return commits, err
 	}
+	done()
 	c.setPeer(p.URL, nil)
-	c.syncHubFlags(c.cfg.Now())
+	c.syncHubFlag(p.URL, c.cfg.Now())
 	c.touch()
 	return append(commits, commit), nil
 }

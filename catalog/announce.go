@@ -64,6 +64,9 @@ func (c *Catalog) announcedURL(a Announcement) (string, error) {
 	if err != nil {
 		return "", invalid("hub_url", "%v", err)
 	}
+	if isKeyURL(base) {
+		return "", invalid("hub_url", "must begin with http:// or https://; a hub without such an address joins by its signed head")
+	}
 	if base == c.cfg.HubURL {
 		return "", invalid("hub_url", "is this hub itself")
 	}
@@ -100,7 +103,7 @@ func (c *Catalog) announceLocked(base string, a Announcement) (AnnounceResult, *
 			return res, nil, err
 		}
 		p = Peer{
-			URL: base, Name: a.HubName, WellKnownURL: a.WellKnownURL, Status: PeerPending, Discoverer: "announce",
+			URL: base, Name: a.HubName, WellKnownURL: a.WellKnownURL, Status: PeerPending, Discoverer: "announce", Why: c.keylessWhy(),
 			FirstSeen: c.cfg.Now().UTC().Truncate(time.Second),
 		}
 		if p.Name == "" {

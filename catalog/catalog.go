@@ -66,6 +66,7 @@ type Config struct {
 	SeedKeys   map[string]string // base or discovery URL of a seed → its key, pinned and trusted at first contact
 	StaleAfter time.Duration     // 0: StaleAfter
 	AwayAfter  time.Duration     // 0: AwayAfter
+	Succeeds   *Succession       // the key that this hub's replaces, in its heads; nil for none
 }
 
 // Bounds on memory.
@@ -105,6 +106,9 @@ type Catalog struct {
 
 	addresses atomic.Pointer[ownAddresses]
 
+	mesh   meshState
+	events eventLog
+
 	version  atomic.Uint64 // counts changes of anything a document shows
 	manifest docCache
 	wellKnow docCache
@@ -141,6 +145,12 @@ func Open(ctx context.Context, cfg Config) (*Catalog, error) {
 	if cfg.MaxPending <= 0 {
 		cfg.MaxPending = DefaultMaxPending
 	}
+	if cfg.StaleAfter <= 0 {
+		cfg.StaleAfter = StaleAfter
+	}
+	if cfg.AwayAfter <= 0 {
+		cfg.AwayAfter = AwayAfter
+	}
 	c := &Catalog{
 		cfg:       cfg,
 		rows:      newCache[Key, *Capability](rowCacheBytes),
@@ -149,6 +159,12 @@ func Open(ctx context.Context, cfg Config) (*Catalog, error) {
 		peers:     map[string]*Peer{},
 		waiting:   map[string]int{},
 		stale:     map[string]bool{},
+	}
+	if err := c.openMesh(); err != nil {
+		return nil, errf("catalog: open: %w", err)
+	}
+	if err := c.loadEvents(); err != nil {
+		return nil, errf("catalog: open: %w", err)
 	}
 	if err := c.load(ctx); err != nil {
 		return nil, errf("catalog: open: %w", err)
@@ -196,4 +212,7 @@ func (c *Catalog) Counts() Counts {
 }
 
 // touch makes every document stale.
-func (c *Catalog) touch() { c.version.Add(1) }
+func (c *Catalog) touch() {
+	c.version.Add(1)
+	c.pokeOwn()
+}

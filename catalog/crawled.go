@@ -2,8 +2,19 @@ package catalog
 
 import (
 	"context"
+	"strings"
+	"time"
 
-	"github.com/aimarket/aimarket/internal/canon"
+	"github.com/aimarket/aimarket/internal/identity"
+	"github.com/aimarket/aimarket/internal/store"
+)
+
+// More reasons of an Intake, of the crawler's doors.
+const (
+	ReasonAlias   = "alias"   // another address of a hub that is known already
+	ReasonUnknown = "unknown" // of no peer
+	ReasonNoKey   = "no_key"  // the hub showed no key to verify anything with
+	ReasonAbsent  = "absent"  // unchanged, but what it is unchanged from is not held: fetch the whole
 )
 
 // Sighting is what a fetched discovery document led to.
@@ -17,53 +28,393 @@ type Sighting struct {
 }
 
 // TakeDiscovery is the intake's door for a discovery document (federation notes §2,
-// steps 1 to 6): self and alias checks, key pin, moves, and the peer's row. known says
-// how the address was learned, depth how far from a seed.
+// steps 1 to 6): self and alias checks, key pin, moves, and the peer's row. discoverer
+// says how the address was learned, depth how far from a seed.
+//
+// Its caller fetched the document through a door that refuses unsafe addresses.
+//
+// Of a key that is known at another URL the document makes no second peer. It is a
+// move if the known address itself named this one, if the hub's own head claims it, or
+// if the key signed a document that says so since the known address last answered.
+// Anything less is an alias: keys are public, and whoever shows one has not yet used it.
 func (c *Catalog) TakeDiscovery(ctx context.Context, d *CrawledDiscovery, discoverer string, depth int) Sighting {
-	panic("skeleton")
+	if d == nil {
+		return Sighting{Intake: Intake{Verdict: Reject, Reason: ReasonMalformed, Detail: "no document"}}
+	}
+	v := &visit{c: c, d: d, discoverer: cleanText(discoverer, MaxHubURLLen), depth: max(0, depth), now: c.cfg.Now().UTC().Truncate(time.Second)}
+	if c.isSelf(d.BaseURL) {
+		return v.ignore(ReasonSelf, d.BaseURL+" is this hub's own address")
+	}
+	if err := ctx.Err(); err != nil {
+		return v.ignore(ReasonStorage, err.Error())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return v.judge()
 }
 
-// TakeManifest is the intake's door for a fetched manifest: verified under the pinned
-// key, refused if stale, then each tool by the rules of federation notes §2, "Per tool".
-// Rows of an active peer are replaced by what it lists; of a pending one at most 25 go
-// to the preview. Foreign rows and rows that break a rule are dropped alone and reported.
-func (c *Catalog) TakeManifest(ctx context.Context, hubURL string, raw []byte) Intake {
-	panic("skeleton")
+// visit is one discovery document on its way in.
+type visit struct {
+	c          *Catalog
+	d          *CrawledDiscovery
+	key        identity.PublicKey
+	hasKey     bool
+	discoverer string
+	depth      int
+	now        time.Time
 }
 
-// TakeUnchanged notes that a peer's manifest is still the one that was taken (304).
-func (c *Catalog) TakeUnchanged(ctx context.Context, hubURL string) Intake { panic("skeleton") }
+func (v *visit) ignore(reason, detail string) Sighting {
+	return Sighting{Intake: Intake{Verdict: Ignore, Reason: reason, Detail: detail}}
+}
+
+func (v *visit) failed(err error) Sighting {
+	v.c.cfg.Logger.Warn("catalog: a discovery document was not taken", "hub", v.d.BaseURL, "error", err)
+	return v.ignore(failure(err), err.Error())
+}
+
+// judge decides and does it. c.mu is held.
+func (v *visit) judge() Sighting {
+	c, d := v.c, v.d
+	p, known := c.Peer(d.BaseURL)
+	v.key, v.hasKey = decodeKey(d.PublicKey)
+	if known && p.Status == PeerRejected {
+		return v.ignore(ReasonRejected, "the operator rejected this hub")
+	}
+	if v.hasKey && v.key == c.mesh.ownKey {
+		return v.ownKey(p, known)
+	}
+	if v.hasKey {
+		if hub, ok := c.retiredAt(v.key); ok {
+			return v.foreignKey(p, known, "it was given up for another one by the hub known as "+hub)
+		}
+		if q, ok := c.PeerByKey(v.key); ok && q.URL != d.BaseURL {
+			return v.keyElsewhere(p, known, q)
+		}
+	}
+	switch {
+	case !known:
+		return v.newcomer()
+	case !v.hasKey || p.PublicKey == d.PublicKey:
+		return v.update(p, false)
+	case p.PublicKey == "":
+		return v.update(p, true)
+	case p.Status == PeerPending:
+		v.forgetKey(&p) // the pin had no effect yet: it moves
+		return v.update(p, true)
+	}
+	return v.keyChanged(p)
+}
+
+// ownKey deals with an address that shows this hub's key.
+func (v *visit) ownKey(p Peer, known bool) Sighting {
+	if known && p.Status != PeerPending && p.PublicKey != "" {
+		return v.keyChanged(p)
+	}
+	if known { // an alias of this hub that somebody named
+		if err := v.drop(p); err != nil {
+			return v.failed(err)
+		}
+	}
+	return v.ignore(ReasonOwnKey, v.d.BaseURL+" shows this hub's own key: it is another address of this hub")
+}
+
+// foreignKey refuses a key that cannot be this address's.
+func (v *visit) foreignKey(p Peer, known bool, why string) Sighting {
+	if known && p.Status != PeerPending && p.PublicKey != "" {
+		return v.keyChanged(p)
+	}
+	return v.ignore(ReasonKeyChanged, "the key "+v.d.PublicKey+" counts for nothing: "+why)
+}
+
+// keyElsewhere deals with a key that is known at another URL: a move or an alias.
+func (v *visit) keyElsewhere(p Peer, known bool, q Peer) Sighting {
+	base := v.d.BaseURL
+	if isKeyURL(base) { // reached by its key: the same hub, whatever its address
+		return v.update(q, false)
+	}
+	if q.Status == PeerRejected {
+		return v.ignore(ReasonRejected, "the operator rejected this hub, known as "+q.URL)
+	}
+	if known && p.Status != PeerPending && p.PublicKey != "" {
+		return v.keyChanged(p) // admitted under another key
+	}
+	admitted := known && p.Status != PeerPending // by the operator, before any key was known
+	if known && !(admitted && q.Status == PeerPending) {
+		if err := v.drop(p); err != nil {
+			return v.failed(err)
+		}
+	}
+	switch {
+	case admitted && q.Status == PeerPending: // the operator's word on the address decides
+		if err := v.drop(q); err != nil {
+			return v.failed(err)
+		}
+		return v.update(p, true)
+	case v.moves(q):
+		return v.move(q)
+	}
+	out := v.ignore(ReasonAlias, base+" shows the key of "+q.URL+", which keeps its URL; if the hub has moved, its old address or its signed documents must say so, or the operator removes the old one")
+	out.Peer, out.State = q.URL, q.Status
+	if other := v.d.OtherBase(); other != "" && !sameHub(other, q.URL) {
+		out.Elsewhere = other
+	}
+	return out
+}
+
+// moves reports whether q now lives where the document was found.
+func (v *visit) moves(q Peer) bool {
+	base := v.d.BaseURL
+	if named := manifestBase(q.ManifestURL); named != "" && sameHub(named, base) && !sameHub(named, q.URL) {
+		return true // its known address said so
+	}
+	if q.ClaimedURL != "" && sameHub(q.ClaimedURL, base) {
+		return true // its head says so, and the address shows its key
+	}
+	at := v.d.GeneratedAt
+	if !v.d.Signed || !v.d.namesItself() || at.IsZero() || tooOld(at, v.now) != nil {
+		return false
+	}
+	return isKeyURL(q.URL) || at.After(q.LastSeen)
+}
+
+// move makes the document's address the URL of q.
+func (v *visit) move(q Peer) Sighting {
+	from := q.URL
+	q.URL, q.WellKnownURL = v.d.BaseURL, v.d.BaseURL+wellKnownPath
+	if q.ClaimedURL != "" && sameHub(q.ClaimedURL, q.URL) {
+		q.ClaimedURL = ""
+	}
+	q.Why = string(q.Status) + ": it moved here from " + from
+	q.MCPEndpoint = ""
+	if err := v.c.movePeer(from, &q, nil); err != nil {
+		return v.failed(err)
+	}
+	v.c.cfg.Logger.Info("catalog: a hub moved", "from", from, "to", q.URL, "key", q.PublicKey)
+	out := v.update(q, false)
+	out.Moved = from
+	return out
+}
+
+// drop forgets a peer that turned out to be another address of somebody else.
+func (v *visit) drop(p Peer) error {
+	commits, err := v.c.removePeerLocked(p.URL)
+	return waitAll(commits, err)
+}
+
+// newcomer makes a peer of an unknown address.
+func (v *visit) newcomer() Sighting {
+	base := v.d.BaseURL
+	p := Peer{
+		URL: base, WellKnownURL: base + wellKnownPath, Status: PeerPending,
+		Discoverer: v.discoverer, Depth: v.depth, FirstSeen: v.now,
+	}
+	if isKeyURL(base) {
+		p.WellKnownURL = ""
+	}
+	if err := v.c.roomForPending(base); err != nil && !v.admits(&p) {
+		return v.failed(err)
+	}
+	return v.update(p, true)
+}
+
+// admits reports whether the policy trusts the key that this address shows at first
+// contact: the operator pinned it, or everybody is let in. A seed that shows another key
+// than the pinned one is never let in by itself.
+func (v *visit) admits(p *Peer) bool {
+	if !v.hasKey {
+		return false
+	}
+	if pinned, isSeed := v.c.mesh.seedURLs[p.URL]; isSeed {
+		return pinned == v.key
+	}
+	return v.c.cfg.Admission == AdmitAll && v.d.OtherBase() == ""
+}
+
+// forgetKey clears what a pending peer had under its former key.
+func (v *visit) forgetKey(p *Peer) {
+	p.PublicKey, p.AdvertisedKey, p.ClaimedURL = "", "", ""
+	p.Multiaddrs, p.Sequence, p.Digest, p.Held = nil, 0, "", ""
+	p.HeadTime, p.Expires, p.ManifestTime = time.Time{}, time.Time{}, time.Time{}
+	p.Trial, p.Equivocations, p.Equivocated = Trial{}, 0, 0
+	p.Why = "pending: its address shows another key than before"
+}
+
+// update writes what the document says into a peer whose key it may speak for. first
+// is true when the address shows a key for the first time.
+func (v *visit) update(p Peer, first bool) Sighting {
+	c := v.c
+	old, known := c.Peer(p.URL)
+	p.LastSeen = v.now
+	v.describe(&p)
+	if strings.Contains(p.Why, unreachable) {
+		p.Why = ""
+	}
+	if first && v.hasKey {
+		p.PublicKey = v.d.PublicKey
+		v.admitOnSight(&p)
+	}
+	if p.Status == PeerKeyMismatch && v.hasKey && p.PublicKey == v.d.PublicKey {
+		p.Status, p.AdvertisedKey = PeerActive, ""
+		p.Why = "active: its address shows the pinned key again since " + stamp(v.now)
+	}
+	if err := c.keepPeer(&p, known && old.PublicKey != "" && old.PublicKey != p.PublicKey); err != nil {
+		return v.failed(err)
+	}
+	if p.Status == PeerPending && p.PublicKey != "" {
+		poke(c.mesh.admission)
+	}
+	out := Sighting{
+		Intake:          Intake{Verdict: Accept, Reason: ReasonApplied, Peer: p.URL, State: p.Status},
+		FetchManifest:   p.Status == PeerActive && p.PublicKey != "",
+		FetchPreview:    p.Status == PeerPending && p.PublicKey != "",
+		FollowNeighbour: p.Status == PeerActive || p.Status == PeerPending && v.d.Signed,
+	}
+	if !isKeyURL(v.d.BaseURL) && !sameHub(v.d.OtherBase(), p.URL) {
+		out.Elsewhere = v.d.OtherBase()
+	}
+	switch {
+	case p.Status == PeerPending:
+		out.Reason, out.Detail = ReasonPending, p.Why
+	case p.Status == PeerKeyMismatch:
+		out.Reason, out.Detail = ReasonKeyChanged, p.Why
+	case p.PublicKey == "":
+		out.Reason, out.Detail = ReasonNoKey, "it is admitted but shows no key, so that nothing it lists can be verified"
+	}
+	return out
+}
+
+// admitOnSight makes a peer active if the policy trusts the key it shows.
+func (v *visit) admitOnSight(p *Peer) {
+	if p.Status != PeerPending {
+		return
+	}
+	pinned, isSeed := v.c.mesh.seedURLs[p.URL]
+	if !v.admits(p) {
+		if isSeed {
+			p.Why = "pending: it shows the key " + v.d.PublicKey + ", the operator pinned " + pinned.String()
+		}
+		return
+	}
+	if err := v.c.mayActivate(p); err != nil {
+		p.Why = "pending: " + err.Error()
+		return
+	}
+	p.Status = PeerActive
+	p.Why = "active: admitted at first contact by the open policy"
+	if isSeed {
+		p.Why = "active: a seed with the key that the operator pinned"
+	}
+}
+
+// describe copies what the document says of its hub, within the bounds of
+// ParseDiscovery. For a member of the mesh its heads speak: they are newer.
+func (v *visit) describe(p *Peer) {
+	d := v.d
+	p.ManifestURL, p.Description, p.MCPEndpoint = d.ManifestURL, d.Description, d.MCPEndpoint
+	if p.Sequence > 0 && v.now.Before(p.Expires) {
+		return
+	}
+	if p.Name = d.Name; p.Name == "" {
+		p.Name = hostname(p.URL)
+	}
+	p.HubVersion, p.Categories, p.Capabilities = d.HubVersion, d.Categories, d.Capabilities
+	if d.Signed && d.PublicKey == p.PublicKey {
+		p.Multiaddrs = d.Multiaddrs
+	}
+}
+
+// keyChanged notes that an admitted peer's address shows another key. The pin stays,
+// its rows stay but are neither shown nor sold, and the operator decides.
+func (v *visit) keyChanged(p Peer) Sighting {
+	p.Status, p.AdvertisedKey = PeerKeyMismatch, v.d.PublicKey
+	p.Why = "key_mismatch: since " + stamp(v.now) + " its address shows the key " + v.d.PublicKey + " instead of the pinned one; repin it if that is meant, or wait for the old key to come back"
+	if old, _ := v.c.Peer(p.URL); old.Status == PeerKeyMismatch && old.AdvertisedKey == p.AdvertisedKey {
+		p.Why = old.Why // since it was first seen
+	}
+	if err := v.c.keepPeer(&p, false); err != nil {
+		return v.failed(err)
+	}
+	v.c.cfg.Logger.Warn("catalog: a peer's address shows another key; its capabilities are not sold until that is settled", "hub", p.URL, "pinned", p.PublicKey, "shown", p.AdvertisedKey)
+	out := v.ignore(ReasonKeyChanged, p.Why)
+	out.Peer, out.State = p.URL, p.Status
+	return out
+}
+
+// keepPeer stores a peer's record alone and brings memory in line; freshKey also drops
+// the preview of its former key. No sync is awaited: a crawl brings back what a crash
+// takes. c.mu is held.
+func (c *Catalog) keepPeer(p *Peer, freshKey bool) error {
+	value, err := encodePeer(p)
+	if err != nil {
+		return err
+	}
+	old, known := c.Peer(p.URL)
+	b := c.cfg.Store.NewBatch()
+	defer b.Close()
+	if freshKey || known && old.Status == PeerPending && p.Status == PeerActive {
+		if err := c.dropPreview(b, p.URL); err != nil {
+			return err
+		}
+	}
+	b.Set(joinKey(rangePeer, p.URL), value)
+	if err := c.cfg.Store.WriteNoSync(b); err != nil {
+		return err
+	}
+	c.setPeer(p.URL, p)
+	if p.Status == PeerActive || known && old.Status == PeerActive || old.Status == PeerKeyMismatch {
+		c.syncHubFlag(p.URL, c.cfg.Now())
+	}
+	if !shownAlike(&old, p) {
+		c.touch()
+	}
+	return nil
+}
+
+// unreachable marks the Why of a peer that did not answer.
+const unreachable = "did not answer"
 
 // TakeUnreachable notes that a peer did not answer; the rows stay until they are stale.
-func (c *Catalog) TakeUnreachable(ctx context.Context, hubURL string, why string) { panic("skeleton") }
-
-// EventCounts is what became of a batch of reputation events.
-type EventCounts struct{ Received, Rejected, Replayed int }
-
-// TakeEvents is the intake's door for signed reputation events (HTTP API notes §5,
-// federation notes §5): the consumer must be an active peer and have signed, the time
-// within 24 hours, no event counts twice.
-func (c *Catalog) TakeEvents(ctx context.Context, events []canon.Value, s Source) (EventCounts, Verdict) {
-	panic("skeleton")
+func (c *Catalog) TakeUnreachable(ctx context.Context, hubURL string, why string) {
+	if ctx.Err() != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, ok := c.Peer(hubURL)
+	if !ok || p.Status != PeerActive && p.Status != PeerPending {
+		return
+	}
+	if p.Away { // says already why, and since when
+		return
+	}
+	p.Why = string(p.Status) + ", but " + unreachable + " at " + stamp(c.cfg.Now()) + ": " + cleanText(why, maxWhy)
+	if err := c.keepPeer(&p, false); err != nil {
+		c.cfg.Logger.Warn("catalog: that a peer did not answer was not noted", "hub", p.URL, "error", err)
+	}
 }
 
-// Experience is one finished exchange of this hub with another.
-type Experience struct {
-	ProviderHub string
-	Success     bool
-	PriceMicros int64
-	LatencyMS   int64
+// maxWhy bounds a foreign reason within Peer.Why, in bytes.
+const maxWhy = 300
+
+// failure is the reason of an error of this hub.
+func failure(err error) string {
+	if isFull(err) {
+		return ReasonFull
+	}
+	return ReasonStorage
 }
 
-// Report signs an experience as a reputation event of this hub, counts it, and puts it
-// where NextEvent finds it.
-func (c *Catalog) Report(ctx context.Context, e Experience) error { panic("skeleton") }
-
-// NextEvents takes the events of this hub that were not gossiped yet.
-func (c *Catalog) NextEvents() [][]byte { panic("skeleton") }
-
-// EventsDue has an element whenever NextEvents has something.
-func (c *Catalog) EventsDue() <-chan struct{} { panic("skeleton") }
-
-// EventsOf lists the newest events about a hub, as received, newest first.
-func (c *Catalog) EventsOf(hubURL string, n int) [][]byte { panic("skeleton") }
+// lastListing is what a peer's heads left behind, dropped in one batch with what takes
+// its place.
+func (c *Catalog) lastListing(p *Peer) (also func(*store.Batch), after func(), err error) {
+	key, ok := decodeKey(p.PublicKey)
+	if !ok || p.Held == "" {
+		return nil, nil, nil
+	}
+	l, err := c.listingFor(key)
+	if err != nil {
+		return nil, nil, err
+	}
+	return func(b *store.Batch) { dropListing(b, key, l) }, func() { c.forgetListing(key) }, nil
+}

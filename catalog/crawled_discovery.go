@@ -18,11 +18,9 @@ const (
 	maxVersionPeer     = 32   // bytes of a hub's version
 	maxEndpointPeer    = 500  // bytes of a hub's MCP endpoint
 	maxPeerIDLen       = 128  // bytes of a libp2p peer ID
-	maxMultiaddrLen    = 256  // bytes of one multiaddr
 	maxClaimedCount    = 1 << 31
 	manifestPath       = "/ai-market/v2/manifest"
 	wellKnownDir       = "/.well-known/"
-	keyScheme          = "libp2p://" // of KeyURL
 )
 
 // Neighbour is a hub that another hub's discovery document names.
@@ -187,7 +185,7 @@ func (d *CrawledDiscovery) readKey(advertised string, doc canon.Value) error {
 	}
 	d.PublicKey = key.String()
 	d.Signed = verifyBlock(doc, key, canon.ObjectMessage) == nil
-	if strings.HasPrefix(d.BaseURL, keyScheme) && d.BaseURL != KeyURL(key) {
+	if isKeyURL(d.BaseURL) && d.BaseURL != KeyURL(key) {
 		return invalid("signer_public_key", "is %s, but the address belongs to another key", key)
 	}
 	return nil
@@ -196,7 +194,7 @@ func (d *CrawledDiscovery) readKey(advertised string, doc canon.Value) error {
 // readManifestURL takes the manifest's address. A hub that is reached by its key
 // may not know its own address, so there only the path counts.
 func (d *CrawledDiscovery) readManifestURL(u string) error {
-	if strings.HasPrefix(d.BaseURL, keyScheme) {
+	if isKeyURL(d.BaseURL) {
 		d.ManifestURL = d.BaseURL + manifestPath
 		return nil
 	}
@@ -211,7 +209,7 @@ func (d *CrawledDiscovery) readManifestURL(u string) error {
 // document was found (federation notes §2, step 4); "" otherwise. The crawler reads
 // the document there before it believes that.
 func (d *CrawledDiscovery) OtherBase() string {
-	if base := manifestBase(d.ManifestURL); base != "" && !strings.HasPrefix(d.BaseURL, keyScheme) && !sameHub(base, d.BaseURL) {
+	if base := manifestBase(d.ManifestURL); base != "" && !isKeyURL(d.BaseURL) && !sameHub(base, d.BaseURL) {
 		return base
 	}
 	return ""
@@ -219,7 +217,8 @@ func (d *CrawledDiscovery) OtherBase() string {
 
 // namesItself is true if the document says that BaseURL is the hub's address.
 func (d *CrawledDiscovery) namesItself() bool {
-	return sameHub(manifestBase(d.ManifestURL), d.BaseURL) || strings.HasPrefix(d.BaseURL, keyScheme)
+	base := manifestBase(d.ManifestURL)
+	return base != "" && sameHub(base, d.BaseURL)
 }
 
 // manifestBase is the hub's base URL that a manifest's usual address tells; "" for
@@ -234,18 +233,6 @@ func manifestBase(manifestURL string) string {
 		return ""
 	}
 	return base
-}
-
-// sameHub compares base URLs in normal form; the scheme makes no difference.
-func sameHub(a, b string) bool {
-	return a != "" && schemeless(a) == schemeless(b)
-}
-
-func schemeless(u string) string {
-	if rest, ok := strings.CutPrefix(u, "https://"); ok {
-		return rest
-	}
-	return strings.TrimPrefix(u, "http://")
 }
 
 // sameOriginURL is u if it has the origin of base, else "".
@@ -266,7 +253,7 @@ func readOwnAddresses(doc canon.Value) (peerID string, addrs []string) {
 	}
 	for e := range doc.Get("multiaddrs").Elements {
 		a := e.Str()
-		if len(addrs) < MaxMultiaddrs && len(a) <= maxMultiaddrLen && strings.HasPrefix(a, "/") && plainText(a, "") && !slices.Contains(addrs, a) {
+		if len(addrs) < MaxMultiaddrs && len(a) <= MaxMultiaddrLen && strings.HasPrefix(a, "/") && plainText(a, "") && !slices.Contains(addrs, a) {
 			addrs = append(addrs, a)
 		}
 	}
@@ -285,7 +272,7 @@ func neighbours(self string, peers, seeds, observed []string) []Neighbour {
 				u = u[:i] // never more than the suffix: a hub may live under a path (§9.8)
 			}
 			base, err := NormalizeHubURL(u)
-			if err != nil || seen[base] || strings.HasPrefix(base, keyScheme) {
+			if err != nil || seen[base] || isKeyURL(base) {
 				continue
 			}
 			seen[base] = true

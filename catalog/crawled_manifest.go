@@ -14,7 +14,6 @@ const (
 	MaxManifestAge  = 7 * 24 * time.Hour // of generated_at
 	MaxManifestLead = time.Hour          // of generated_at before the reader's clock
 	MaxForeignTools = 1000               // that are looked at
-	MaxPreviewRows  = 25                 // that a pending peer may show
 )
 
 // foreignManifest is a manifest whose signature verifies under the pinned key.
@@ -127,34 +126,42 @@ func checkHubEntry(s *shape, path string, h canon.Value) {
 
 // judged is what the tools of one manifest come to.
 type judged struct {
-	rows    []Capability
+	rows    []Capability // as peerTool leaves them
 	dropped []Dropped
-	listed  int // tools of the manifest, those that were not looked at included
 }
 
-// judgeTools judges the first MaxForeignTools tools, each for itself. Of two tools with
-// the same ids the first counts.
-func judgeTools(tools canon.Value, p *Peer, trust float64, feeBps int) judged {
-	out := judged{listed: tools.Len()}
-	seen := make(map[RowID]bool, min(out.listed, MaxForeignTools))
+// judgeTools judges the first MaxForeignTools tools, each for itself: a bad one is left
+// out alone. Of two tools with the same ids the first counts.
+func judgeTools(tools canon.Value, isHub func(string) bool) judged {
+	var out judged
+	seen := make(map[RowID]bool, min(tools.Len(), MaxForeignTools))
 	n := 0
 	for t := range tools.Elements {
 		if n++; n > MaxForeignTools {
-			out.dropped = append(out.dropped, Dropped{Reason: strconv.Itoa(out.listed-MaxForeignTools) +
-				" more tools were not looked at: " + strconv.Itoa(MaxForeignTools) + " of one hub are listed"})
+			out.dropped = append(out.dropped, Dropped{Reason: strconv.Itoa(tools.Len()-MaxForeignTools) +
+				" more tools were not looked at; " + strconv.Itoa(MaxForeignTools) + " of one hub are listed"})
 			break
 		}
-		r, why := judgeTool(t, p, trust, feeBps)
-		id := RowID{r.ProductID, r.CapabilityID}
-		switch {
-		case why != nil:
-			out.dropped = append(out.dropped, *why)
-		case seen[id]:
-			out.dropped = append(out.dropped, Dropped{RowID: id, Reason: "the manifest lists it twice; the first one counts"})
-		default:
-			seen[id] = true
-			out.rows = append(out.rows, r)
+		r, err := foreignTool(t, isHub)
+		if err != nil {
+			id := toolID(t)
+			out.dropped = append(out.dropped, Dropped{RowID{clip(id.ProductID), clip(id.CapabilityID)}, err.Error()})
+			continue
 		}
+		if seen[r.rowID()] {
+			out.dropped = append(out.dropped, Dropped{r.rowID(), "the manifest lists it twice; the first one counts"})
+			continue
+		}
+		seen[r.rowID()] = true
+		out.rows = append(out.rows, r)
 	}
 	return out
+}
+
+// foreignTool is peerTool with what the manifest schema demands besides.
+func foreignTool(t canon.Value, isHub func(string) bool) (Capability, error) {
+	if name := t.Get("name"); t.Kind() == canon.Object && name.Kind() != canon.String {
+		return Capability{}, invalid("name", "is %s, must be a string", name.Kind())
+	}
+	return peerTool(t, isHub)
 }

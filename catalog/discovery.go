@@ -1,7 +1,10 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/aimarket/aimarket/internal/canon"
@@ -10,8 +13,11 @@ import (
 // minCrawlInterval is the least that the discovery schema allows.
 const minCrawlInterval = time.Minute
 
-// maxDiscoveryPeers bounds the peers that the discovery document names.
-const maxDiscoveryPeers = 2000
+// Bounds on the hubs that documents name.
+const (
+	maxDiscoveryPeers = 2000 // active ones, the most trusted first
+	maxObservedHubs   = 2000 // pending ones (federation notes §1)
+)
 
 // Discovery returns the current signed discovery document. It is cached and signed
 // anew only when its content, s included, changes or grows old.
@@ -53,6 +59,22 @@ func (c *Catalog) writeDiscovery(o *object, now time.Time, s Status) error {
 		peers[i].writeCommon(&e)
 		return e.close()
 	})
+	observed := c.observed()
+	o.list("observed_hubs", len(observed), func(dst []byte, i int) []byte {
+		p := &observed[i]
+		e := openObject(dst)
+		e.text("url", p.URL)
+		e.text("name", p.Name)
+		e.text("first_seen", stamp(p.FirstSeen))
+		e.text("observed_by", c.cfg.HubURL)
+		e.int("depth", int64(max(1, p.Depth)))
+		e.text("status", observedStatus)
+		return e.close()
+	})
+	if a := c.ownAddress(); a.PeerID != "" {
+		o.text("peer_id", a.PeerID)
+		o.texts("multiaddrs", a.Multiaddrs)
+	}
 	o.int("plugins_loaded", int64(s.PluginsLoaded))
 	if len(s.PluginExtensions) > 0 {
 		ext := openObject(nil)
@@ -69,6 +91,26 @@ func (c *Catalog) writeDiscovery(o *object, now time.Time, s Status) error {
 	o.text("prices_url", api+"/prices")
 	o.text("generated_at", stamp(now))
 	return nil
+}
+
+// observed lists the pending hubs that may be named, the longest known first: those
+// that this hub itself has read at a public address of theirs and whose key it saw.
+// What others merely claim to exist is not passed on, or one stranger could have
+// thousands of names published by everybody; and who speaks only by heads is not
+// published before it is admitted.
+func (c *Catalog) observed() []Peer {
+	var out []Peer
+	c.peersMu.RLock()
+	for _, p := range c.peers {
+		if p.Status == PeerPending && p.PublicKey != "" && !isKeyURL(p.URL) && !p.LastSeen.IsZero() && p.ManifestURL != "" {
+			out = append(out, *p)
+		}
+	}
+	c.peersMu.RUnlock()
+	slices.SortFunc(out, func(a, b Peer) int {
+		return cmp.Or(a.FirstSeen.Compare(b.FirstSeen), strings.Compare(a.URL, b.URL))
+	})
+	return out[:min(len(out), maxObservedHubs)]
 }
 
 // writeCommon prints what both the discovery document and the list of peers say.
@@ -119,7 +161,9 @@ func AppendReputationJSON(dst []byte, r Reputation, events [][]byte) []byte {
 			f.float("bond", round4(r.Factors.Bond))
 			f.float("success_rate", round4(r.Factors.SuccessRate))
 			f.float("volume", round4(r.Factors.Volume))
+			f.float("penalty", round4(r.Factors.Penalty))
 		})
+		d.list("evidence", len(r.Evidence), func(dst []byte, i int) []byte { return r.Evidence[i].AppendJSON(dst) })
 	})
 	o.list("recent_events", len(events), func(dst []byte, i int) []byte { return append(dst, events[i]...) })
 	return o.close()

@@ -147,6 +147,7 @@ func (c *Catalog) rankAnew() error {
 			return false, err
 		}
 		if executable(&r) {
+			c.table.overlay(&r)
 			top.add(topRow{r.Key, r.TrustScore})
 		}
 		return true, nil
@@ -185,4 +186,15 @@ func sortedNames(m map[string]json.RawMessage) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// shownAlike is true if documents say the same of two states of a peer. When it was last
+// read is left to MaxDocumentAge: a mesh in which everybody is heard of every minute
+// must not sign its documents for each of them.
+func shownAlike(a, b *Peer) bool {
+	shown := func(p *Peer) bool { return p.Status == PeerActive }
+	if shown(a) != shown(b) {
+		return false
+	}
+	return !shown(a) || a.URL == b.URL && a.Name == b.Name && a.Capabilities == b.Capabilities && slices.Equal(a.Categories, b.Categories)
 }

@@ -62,7 +62,7 @@ func (c *Catalog) load(ctx context.Context) error {
 		return fmt.Errorf("build the search index: %w", err)
 	}
 	c.syncHubFlags(c.cfg.Now())
-	return nil
+	return c.loadOwn()
 }
 
 // readRows sends every stored row and counts rows and own products, which lie

@@ -98,7 +98,8 @@ func appendTool(dst []byte, r *Capability, route Route) []byte {
 	return o.close()
 }
 
-// writeHubs prints by_hub: this hub, which is always there, and the active peers.
+// writeHubs prints by_hub: this hub, which is always there, and the active peers, the
+// most trusted first where they are too many.
 func (c *Catalog) writeHubs(o *object, peers []PeerInfo, now time.Time) {
 	o.nest(Local, func(h *object) {
 		h.int("capabilities_count", c.local.Load())
@@ -107,7 +108,7 @@ func (c *Catalog) writeHubs(o *object, peers []PeerInfo, now time.Time) {
 		h.int("observations_30d", c.table.byHub()[Local].calls)
 		h.text("last_crawl", stamp(now))
 	})
-	for i := range peers {
+	for i := range peers[:min(len(peers), maxDiscoveryPeers)] {
 		p := &peers[i]
 		o.nest(p.URL, func(h *object) {
 			h.int("capabilities_count", int64(p.Capabilities))

@@ -1,19 +1,7 @@
 package catalog
 
 import (
-	"context"
-	"encoding/hex"
-	"time"
-
 	"github.com/aimarket/aimarket/internal/identity"
-)
-
-// Bounds on what the mesh carries.
-const (
-	MaxHeadBytes   = 2 << 10   // a signed head, as printed
-	MaxUpdateBytes = 2_200_000 // a head with a whole listing
-	MaxMultiaddrs  = 16        // in a head
-	MaxHeadAge     = time.Hour // how far in the future generated_at may lie
 )
 
 // Admission is what makes a pending peer active without the operator.
@@ -25,65 +13,6 @@ const (
 	AdmitVerified Admission = "verified" // signatures, schema, reachable, and a trial call with a receipt that verifies
 	AdmitAll      Admission = "open"     // a valid signed head; for local test networks
 )
-
-// Head is a hub's signed announcement as the mesh carries it: who the hub is, where,
-// and which listing of its own capabilities is current. It is one JSON object of at
-// most MaxHeadBytes, signed over the object canonical (federation notes §8) by the
-// key it names.
-type Head struct {
-	PublicKey    identity.PublicKey
-	HubURL       string // "" for a hub that has no public address
-	Name         string
-	HubVersion   string
-	Multiaddrs   []string
-	Sequence     uint64 // grows with every head of this key
-	GeneratedAt  time.Time
-	ExpiresAt    time.Time
-	Digest       string // Listing digest, lower-case hex of a SHA-256
-	UpdateDigest string // of the changes that an Update with this head carries, likewise; "" for none
-	Size         int    // bytes of the listing's tools
-	Capabilities int    // tools of the listing
-	Categories   []string
-
-	raw []byte
-}
-
-// Raw is the head as signed. Callers must not change it.
-func (h *Head) Raw() []byte { return h.raw }
-
-// ParseHead decodes a head and verifies its signature under the key that it names.
-// It judges neither time nor sequence: that is the intake's business.
-func ParseHead(raw []byte) (*Head, error) { panic("skeleton") }
-
-// RowID names one tool within a listing.
-type RowID struct{ ProductID, CapabilityID string }
-
-// Tool is one capability as its owner printed it.
-type Tool struct {
-	RowID
-	Raw    []byte   // the JSON object, byte for byte
-	Digest [32]byte // SHA-256 of Raw
-}
-
-// Update is a head with the listing it announces: whole, or as changes to an earlier
-// one. On the wire it is {"announcement":{…},"base":"<digest or empty>","tools":[…],
-// "removed":[{"product_id":…,"capability_id":…}]}.
-type Update struct {
-	Head    *Head
-	Base    string // digest of the listing that the changes apply to; "" for a whole listing
-	Tools   []Tool // new or changed, all of them in a whole listing
-	Removed []RowID
-
-	raw []byte
-}
-
-// Raw is the update as received or printed. Callers must not change it.
-func (u *Update) Raw() []byte { return u.raw }
-
-// ParseUpdate decodes an update of at most MaxUpdateBytes and verifies the head's
-// signature and that the changes are those the head binds (UpdateDigest for changes,
-// Digest for a whole listing), so that a relay can vouch for it without the base.
-func ParseUpdate(raw []byte) (*Update, error) { panic("skeleton") }
 
 // Via is the door by which something came in.
 type Via string
@@ -164,16 +93,6 @@ type Intake struct {
 	Dropped []Dropped
 }
 
-// TakeHead is the intake's door for a head alone. A newer head of an active peer
-// whose listing is unchanged takes effect at once; of a changed one it is noted and
-// Want says what to fetch. A head of an unknown key makes a pending peer, or with
-// AdmitAll an active one.
-func (c *Catalog) TakeHead(ctx context.Context, h *Head, s Source) Intake { panic("skeleton") }
-
-// TakeUpdate is the intake's door for a head with its listing: verified, stored and
-// searchable when it returns with Changed.
-func (c *Catalog) TakeUpdate(ctx context.Context, u *Update, s Source) Intake { panic("skeleton") }
-
 // HeadRef is one hub's state for comparing two catalogues.
 type HeadRef struct {
 	Key      identity.PublicKey
@@ -182,51 +101,3 @@ type HeadRef struct {
 	Held     string // of the listing that is in effect
 	Own      bool
 }
-
-// Heads lists this hub and its active peers that speak by heads, ordered by key.
-func (c *Catalog) Heads() []HeadRef { panic("skeleton") }
-
-// HeadOf is the newest head of this hub or an active peer.
-func (c *Catalog) HeadOf(key identity.PublicKey) (*Head, bool) { panic("skeleton") }
-
-// UpdateFor prints the newest listing of this hub or an active peer for somebody who
-// has the listing with digest have: changes if they are known and smaller, else the
-// whole. ErrUnknown for hubs that are not active.
-func (c *Catalog) UpdateFor(ctx context.Context, key identity.PublicKey, have string) ([]byte, error) {
-	panic("skeleton")
-}
-
-// SetAddresses says where this hub is reached: its multiaddrs, and the public URL if
-// it has one. A change makes a new head due.
-func (c *Catalog) SetAddresses(peerID string, multiaddrs []string, publicURL string) {
-	panic("skeleton")
-}
-
-// OwnChanges has an element whenever a new head of this hub is due.
-func (c *Catalog) OwnChanges() <-chan struct{} { panic("skeleton") }
-
-// NextUpdate signs this hub's next head if its listing, addresses or name changed since
-// the last one, or if refresh is set, and returns it with the changes since then; nil if
-// nothing is due. The head's sequence is on disk before it returns.
-func (c *Catalog) NextUpdate(ctx context.Context, refresh bool) (*Update, error) { panic("skeleton") }
-
-// AdmissionDue has an element whenever a pending peer may be worth a trial.
-func (c *Catalog) AdmissionDue() <-chan struct{} { panic("skeleton") }
-
-// TrialsDue lists the pending peers that the verified policy should try now, the
-// longest waiting first, at most n, and when to ask again.
-func (c *Catalog) TrialsDue(n int) (due []Peer, next time.Time) { panic("skeleton") }
-
-// NoteTrial records a trial. With t.Passed the peer becomes active (under its claimed
-// URL if t.URLConfirmed); otherwise it is due again after a backoff, or when its head
-// changes address.
-func (c *Catalog) NoteTrial(ctx context.Context, hubURL string, t Trial) (Peer, error) {
-	panic("skeleton")
-}
-
-// PeerByKey returns the peer with a pinned key.
-func (c *Catalog) PeerByKey(key identity.PublicKey) (Peer, bool) { panic("skeleton") }
-
-// KeyURL is the base URL of a hub that is known by its key alone: "libp2p://" and the
-// key in lower-case hex.
-func KeyURL(key identity.PublicKey) string { return "libp2p://" + hex.EncodeToString(key[:]) }

@@ -85,7 +85,7 @@ func (c *Catalog) applyRows(p *Peer, ch rowsChange) (changed bool, err error) {
 	if ch.After != nil {
 		ch.After()
 	}
-	c.syncHubFlags(c.cfg.Now())
+	c.syncHubFlag(p.URL, now)
 	c.touch()
 	return len(changes)+len(old) > 0, nil
 }
@@ -188,13 +188,7 @@ func (c *Catalog) dropPreview(b *store.Batch, hub string) error {
 	})
 }
 
-// peerRowTrust is the trust of a peer's rows: that of a hub nobody has called yet is
-// in the middle, so that an admitted stranger is found and a failing one is not.
+// peerRowTrust is the trust of a peer's rows as of now.
 func (c *Catalog) peerRowTrust(p *Peer) float64 {
-	const stranger = 0.175 // score of a fresh, unobserved hub (see Factors)
-	score := reputationOf(p, c.table.byHub()[p.URL], c.cfg.Now()).TrustScore
-	if score < stranger {
-		return round4(0.5 * score / stranger)
-	}
-	return round4(0.5 + 0.5*(score-stranger)/(1-stranger))
+	return rowTrust(reputationOf(p, c.table.byHub()[p.URL], c.cfg.Now()).TrustScore)
 }

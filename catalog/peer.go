@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,14 +9,16 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aimarket/aimarket/catalog/index"
+	"github.com/aimarket/aimarket/internal/identity"
 )
 
 // Bounds on peers.
 const (
 	DefaultMaxPending = 2000  // distinct host names of pending peers (federation notes §4)
 	MaxPendingPerHost = 4     // pending addresses under one host name
-	MaxActivePeers    = 10000 // peers the operator admitted
+	MaxActivePeers    = 10000 // peers that were admitted
+	MaxRejected       = 1000  // peers that the operator rejected, to be remembered
+	maxRetired        = 16    // former keys of one peer
 	maxCategories     = 32
 	maxCategoryLen    = 64
 	peerVersion       = 1
@@ -48,8 +51,9 @@ type Peer struct {
 	Discoverer   string    `json:"discoverer"`    // how it became known: "announce", "operator", "seed", "gossip:<teller>", "mdns", "crawler", "dht"
 	Depth        int       `json:"depth"`
 	FirstSeen    time.Time `json:"first_seen"`
-	LastCrawl    time.Time `json:"last_crawl,omitzero"` // when its catalogue was last confirmed as current, by whatever door
-	LastSeen     time.Time `json:"last_seen,omitzero"`  // last signed sign of life, or answered fetch
+	LastCrawl    time.Time `json:"last_crawl,omitzero"`    // when its catalogue was last confirmed as current, by whatever door
+	LastSeen     time.Time `json:"last_seen,omitzero"`     // last signed sign of life, or answered fetch
+	ManifestTime time.Time `json:"manifest_time,omitzero"` // generated_at of the newest crawled manifest that took effect
 	HubVersion   string    `json:"hub_version,omitempty"`
 	Description  string    `json:"description,omitempty"`
 	MCPEndpoint  string    `json:"mcp_endpoint,omitempty"` // same origin only
@@ -146,26 +150,93 @@ func (c *Catalog) peerCounts() (active, pending int) {
 func (c *Catalog) setPeer(baseURL string, p *Peer) {
 	c.peersMu.Lock()
 	defer c.peersMu.Unlock()
-	count := func(p *Peer, n int) {
-		switch {
-		case p == nil:
-		case p.Status == PeerActive:
+	old := c.peers[baseURL]
+	c.countPeer(old, -1)
+	c.countPeer(p, 1)
+	if p == nil {
+		delete(c.peers, baseURL)
+	} else {
+		c.peers[baseURL] = p
+	}
+	c.linkKey(old, p)
+}
+
+// countPeer keeps the sums beside the map. peersMu is held.
+func (c *Catalog) countPeer(p *Peer, n int) {
+	if p == nil {
+		return
+	}
+	switch p.Status {
+	case PeerActive, PeerKeyMismatch: // who was admitted keeps its place
+		if p.Status == PeerActive {
 			c.active.Add(int64(n))
-		default:
-			c.pending.Add(int64(n))
-			host := hostname(baseURL)
-			if c.waiting[host] += n; c.waiting[host] == 0 {
-				delete(c.waiting, host)
+		}
+		c.mesh.admitted += n
+	case PeerRejected:
+		c.mesh.rejected += n
+	default:
+		c.pending.Add(int64(n))
+		host := hostname(p.URL)
+		if c.waiting[host] += n; c.waiting[host] == 0 {
+			delete(c.waiting, host)
+		}
+	}
+}
+
+// linkKey keeps the ways from keys to peers in line with a peer that comes, changes or
+// goes. Of several with one key an active one is found. peersMu is held.
+func (c *Catalog) linkKey(old, p *Peer) {
+	if old != nil && old.PublicKey != "" {
+		if k, ok := decodeKey(old.PublicKey); ok && c.mesh.byKey[k] == old.URL && (p == nil || p.PublicKey != old.PublicKey || p.Status != old.Status) {
+			delete(c.mesh.byKey, k)
+			for hub, o := range c.peers {
+				if o.PublicKey == old.PublicKey && (c.mesh.byKey[k] == "" || o.Status == PeerActive) {
+					c.mesh.byKey[k] = hub
+				}
 			}
 		}
 	}
-	count(c.peers[baseURL], -1)
-	count(p, 1)
+	if old != nil {
+		for _, s := range old.Retired {
+			if k, ok := decodeKey(s); ok {
+				delete(c.mesh.retired, k)
+			}
+		}
+	}
 	if p == nil {
-		delete(c.peers, baseURL)
 		return
 	}
-	c.peers[baseURL] = p
+	if k, ok := decodeKey(p.PublicKey); ok {
+		if other := c.peers[c.mesh.byKey[k]]; other == nil || p.Status == PeerActive {
+			c.mesh.byKey[k] = p.URL
+		}
+	}
+	for _, s := range p.Retired {
+		if k, ok := decodeKey(s); ok {
+			c.mesh.retired[k] = p.URL
+		}
+	}
+}
+
+// decodeKey reads a key that ParsePublicKey passed before.
+func decodeKey(s string) (k identity.PublicKey, ok bool) {
+	if len(s) != base64.StdEncoding.EncodedLen(len(k)) {
+		return k, false
+	}
+	var buf [36]byte
+	n, err := base64.StdEncoding.Decode(buf[:], []byte(s))
+	return identity.PublicKey(buf[:len(k)]), err == nil && n == len(k)
+}
+
+// PeerByKey returns the peer with a pinned key.
+func (c *Catalog) PeerByKey(key identity.PublicKey) (Peer, bool) {
+	c.peersMu.RLock()
+	defer c.peersMu.RUnlock()
+	p := c.peers[c.mesh.byKey[key]]
+	if p == nil {
+		return Peer{}, false
+	}
+	return p.clone(), true
 }
 
 // Peer returns what is known of a hub; false if nothing is.
@@ -222,39 +293,4 @@ func (c *Catalog) Peers(state PeerState) []PeerInfo {
 		return strings.Compare(a.URL, b.URL)
 	})
 	return list
-}
-
-// judgeStale hides and shows peers' rows by the age of their last crawl. Once a
-// minute is enough for a limit of hours.
-func (c *Catalog) judgeStale(now time.Time) {
-	c.peersMu.RLock()
-	due := len(c.peers) > 0 && !now.Before(c.staleNext)
-	c.peersMu.RUnlock()
-	if due {
-		c.syncHubFlags(now)
-	}
-}
-
-// syncHubFlags tells the index which peers are stale. Pending peers have no rows.
-func (c *Catalog) syncHubFlags(now time.Time) {
-	c.peersMu.Lock()
-	defer c.peersMu.Unlock()
-	c.staleNext = now.Add(FoldInterval)
-	for hub, p := range c.peers {
-		stale := p.Status == PeerActive && now.Sub(p.LastCrawl) > StaleAfter
-		switch {
-		case stale && !c.stale[hub]:
-			c.stale[hub] = true
-			c.idx.SetHub(hub, index.Stale)
-		case !stale && c.stale[hub]:
-			delete(c.stale, hub)
-			c.idx.SetHub(hub, 0)
-		}
-	}
-	for hub := range c.stale {
-		if c.peers[hub] == nil {
-			delete(c.stale, hub)
-			c.idx.SetHub(hub, 0)
-		}
-	}
 }

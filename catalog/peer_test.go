@@ -223,7 +223,7 @@ func TestTrustScore(t *testing.T) {
 		want float64
 	}{
 		{"stranger", Factors{SuccessRate: 0.5}, 0.175},
-		{"perfect", Factors{1, 1, 1, 1}, 1},
+		{"perfect", Factors{Age: 1, Bond: 1, SuccessRate: 1, Volume: 1}, 1},
 		{"year of good service", Factors{Age: 1, SuccessRate: 1, Volume: 0.6}, 0.64},
 		{"nothing", Factors{}, 0},
 		{"out of range", Factors{Age: -3, Bond: 7, SuccessRate: nan(), Volume: -0.4}, 0.3},

@@ -71,6 +71,7 @@ func (c *Catalog) disown(old *Capability) {
 		c.top.remove(topRow{old.Key, old.TrustScore})
 	}
 	c.table.forget(old.Key)
+	c.markOwn(old.Key)
 	c.builtins.Delete(old.Key)
 	c.rows.drop(old.Key)
 	c.best.drop(bestKey(old.CapabilityID, old.SourceHub))

@@ -169,6 +169,7 @@ func (c *Catalog) adopt(changes []change) {
 		}
 		c.table.overlay(&r)
 		c.noteBuiltin(&r)
+		c.markOwn(r.Key)
 		rows[i], keys[i], best[i] = indexRow(&r), r.Key, bestKey(r.CapabilityID, r.SourceHub)
 	}
 	c.rows.drop(keys...)
@@ -188,6 +189,7 @@ func (c *Catalog) reindex(keys []Key) {
 			continue // the row went, or the store is failing and says so elsewhere
 		}
 		c.table.overlay(r)
+		c.markOwn(k)
 		c.idx.Update(index.Key(k), numbers(r))
 	}
 }

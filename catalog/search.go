@@ -57,6 +57,9 @@ func (r Result) HasMore() bool { return r.Offset+r.Limit < r.Total }
 func (c *Catalog) Search(ctx context.Context, q Query) (Result, error) {
 	now := c.cfg.Now()
 	c.judgeStale(now)
+	if c.foldDue(now) {
+		c.goFold(now) // trust moves without calls too
+	}
 	iq := index.Query{
 		Intent:       q.Intent,
 		Category:     q.Category,
@@ -142,7 +145,7 @@ func (c *Catalog) route(hub string, now time.Time) Route {
 		return Route{Status: RouteUnavailable}
 	}
 	age := max(0, now.Sub(p.LastCrawl))
-	if age > StaleAfter {
+	if age > c.cfg.StaleAfter {
 		return Route{Status: RouteStale, Age: age}
 	}
 	return Route{Status: RouteLive, Age: age}

@@ -1,8 +1,11 @@
 package catalog
 
 import (
+	"encoding/hex"
 	"net/url"
 	"strings"
+
+	"github.com/aimarket/aimarket/internal/identity"
 )
 
 // checkInvokeURL checks the form of a provider's URL. Whether it may be called is
@@ -61,8 +64,16 @@ func parseHTTPURL(raw string, maxLen int) (*url.URL, error) {
 
 // NormalizeHubURL returns the base URL under which a hub is known: lower-case
 // scheme and host, no default port, query, fragment or trailing slash; a path
-// stays, since a hub may be mounted under one (federation notes §9.8).
+// stays, since a hub may be mounted under one (federation notes §9.8). A hub known by
+// its key alone has the form of KeyURL.
 func NormalizeHubURL(raw string) (string, error) {
+	if isKeyURL(raw) {
+		s := strings.ToLower(strings.TrimRight(raw, "/"))
+		if _, ok := keyOfURL(s); !ok {
+			return "", errf("after %s must come the 64 hex digits of a hub's key", keyScheme)
+		}
+		return s, nil
+	}
 	u, err := parseHTTPURL(strings.TrimRight(raw, "/"), MaxHubURLLen)
 	if err != nil {
 		return "", err
@@ -71,6 +82,27 @@ func NormalizeHubURL(raw string) (string, error) {
 		return "", errf("a hub's URL has no query and no fragment")
 	}
 	return urlID(raw), nil
+}
+
+// keyScheme begins the URL of a hub that is known by its key alone.
+const keyScheme = "libp2p://"
+
+// KeyURL is the base URL of a hub that is known by its key alone: "libp2p://" and the
+// key in lower-case hex.
+func KeyURL(key identity.PublicKey) string { return keyScheme + hex.EncodeToString(key[:]) }
+
+func isKeyURL(raw string) bool {
+	return len(raw) >= len(keyScheme) && strings.EqualFold(raw[:len(keyScheme)], keyScheme)
+}
+
+// keyOfURL is the inverse of KeyURL.
+func keyOfURL(base string) (key identity.PublicKey, ok bool) {
+	digits, ok := strings.CutPrefix(base, keyScheme)
+	if !ok || len(digits) != 2*len(key) {
+		return key, false
+	}
+	_, err := hex.Decode(key[:], []byte(digits))
+	return key, err == nil && KeyURL(key) == base
 }
 
 // origin is scheme, host and port of a URL in normal form.

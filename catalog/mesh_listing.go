@@ -1,0 +1,299 @@
+package catalog
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aimarket/aimarket/internal/canon"
+	"github.com/aimarket/aimarket/internal/identity"
+	"github.com/aimarket/aimarket/internal/store"
+)
+
+// RowID names one tool within a listing.
+type RowID struct{ ProductID, CapabilityID string }
+
+// compare orders ids as a listing does.
+func (id RowID) compare(o RowID) int {
+	return cmp.Or(strings.Compare(id.ProductID, o.ProductID), strings.Compare(id.CapabilityID, o.CapabilityID))
+}
+
+// maxToolIDLen bounds each part of an id in a listing. ValidID is stricter: a tool
+// whose ids it refuses is in the listing, but never a row.
+const maxToolIDLen = 256
+
+// listable is true for an id that a listing can hold.
+func (id RowID) listable() bool {
+	ok := func(s string) bool {
+		return s != "" && len(s) <= maxToolIDLen && strings.IndexByte(s, 0) < 0
+	}
+	return ok(id.ProductID) && ok(id.CapabilityID)
+}
+
+// Tool is one capability as its owner printed it.
+type Tool struct {
+	RowID
+	Raw    []byte   // the JSON object, byte for byte
+	Digest [32]byte // SHA-256 of Raw
+
+	parsed canon.Value // Raw as it was read from the wire; absent if it came from the store
+}
+
+// digests is what a hub sells, by digest: the order, size and identity of its tools
+// without their text. It never changes once made.
+type digests struct {
+	entries []listed // ordered by id
+	size    int64    // bytes of the tools
+}
+
+type listed struct {
+	RowID
+	digest [32]byte
+	size   int32 // bytes of the tool; 0 marks a removed one in a list of changes
+}
+
+// listingForm begins the text that a listing digest hashes.
+const listingForm = "aimarket-listing/1\n"
+
+// emptyListing is the digest of a listing without tools.
+var emptyListing = (&digests{}).digest()
+
+// digest is the listing digest: SHA-256 over listingForm and, in order, product id,
+// zero byte, capability id, zero byte and the tool's SHA-256.
+func (l *digests) digest() string {
+	buf := append(make([]byte, 0, len(listingForm)+96*len(l.entries)), listingForm...)
+	for i := range l.entries {
+		e := &l.entries[i]
+		buf = append(buf, e.ProductID...)
+		buf = append(buf, 0)
+		buf = append(buf, e.CapabilityID...)
+		buf = append(buf, 0)
+		buf = append(buf, e.digest[:]...)
+	}
+	sum := sha256.Sum256(buf)
+	return hex.EncodeToString(sum[:])
+}
+
+// find returns where an id is or would be.
+func (l *digests) find(id RowID) (int, bool) {
+	return slices.BinarySearchFunc(l.entries, id, func(e listed, id RowID) int { return e.compare(id) })
+}
+
+// listingOf orders changes: tools, and removed ids as entries of size and digest zero.
+// An error names an id that is there twice.
+func listingOf(tools []Tool, removed []RowID) (*digests, error) {
+	l := &digests{entries: make([]listed, 0, len(tools)+len(removed))}
+	for i := range tools {
+		l.entries = append(l.entries, listed{tools[i].RowID, tools[i].Digest, int32(len(tools[i].Raw))})
+		l.size += int64(len(tools[i].Raw))
+	}
+	for _, id := range removed {
+		l.entries = append(l.entries, listed{RowID: id})
+	}
+	slices.SortFunc(l.entries, func(a, b listed) int { return a.compare(b.RowID) })
+	for i := 1; i < len(l.entries); i++ {
+		if l.entries[i].RowID == l.entries[i-1].RowID {
+			return nil, malformed("%q of product %q is there twice", clip(l.entries[i].CapabilityID), clip(l.entries[i].ProductID))
+		}
+	}
+	return l, nil
+}
+
+// apply merges changes into a listing. Removing what is not there is no error.
+func (l *digests) apply(changes *digests) *digests {
+	out := &digests{entries: make([]listed, 0, len(l.entries)+len(changes.entries)), size: l.size}
+	a, b := l.entries, changes.entries
+	for len(a) > 0 || len(b) > 0 {
+		order := 0
+		switch {
+		case len(a) == 0:
+			order = 1
+		case len(b) == 0:
+			order = -1
+		default:
+			order = a[0].compare(b[0].RowID)
+		}
+		if order < 0 { // all up to the next change stay
+			n := len(a)
+			if len(b) > 0 {
+				n, _ = slices.BinarySearchFunc(a, b[0].RowID, func(e listed, id RowID) int { return e.compare(id) })
+			}
+			out.entries = append(out.entries, a[:n]...)
+			a = a[n:]
+			continue
+		}
+		if order == 0 {
+			out.size -= int64(a[0].size)
+			a = a[1:]
+		}
+		if b[0].size > 0 {
+			out.entries = append(out.entries, b[0])
+			out.size += int64(b[0].size)
+		}
+		b = b[1:]
+	}
+	return out
+}
+
+// diff lists what changed from l to next.
+func (l *digests) diff(next *digests) (changed, removed []RowID) {
+	a, b := l.entries, next.entries
+	for len(a) > 0 || len(b) > 0 {
+		switch {
+		case len(b) == 0 || len(a) > 0 && a[0].compare(b[0].RowID) < 0:
+			removed = append(removed, a[0].RowID)
+			a = a[1:]
+		case len(a) == 0 || a[0].compare(b[0].RowID) > 0:
+			changed = append(changed, b[0].RowID)
+			b = b[1:]
+		default:
+			if a[0].digest != b[0].digest {
+				changed = append(changed, b[0].RowID)
+			}
+			a, b = a[1:], b[1:]
+		}
+	}
+	return changed, removed
+}
+
+const listingVersion = 1 // format of stored tools, digests and heads
+
+func keyHex(key identity.PublicKey) string { return hex.EncodeToString(key[:]) }
+
+func toolKey(key identity.PublicKey, id RowID) []byte {
+	return joinKey(rangeTool, keyHex(key), id.ProductID, id.CapabilityID)
+}
+
+func digestKey(key identity.PublicKey, id RowID) []byte {
+	return joinKey(rangeDigest, keyHex(key), id.ProductID, id.CapabilityID)
+}
+
+func headKey(key identity.PublicKey) []byte { return joinKey(rangeHead, keyHex(key)) }
+
+// stageTools writes tools of a listing verbatim, with their digests, and deletes removed ones.
+func stageTools(b *store.Batch, key identity.PublicKey, tools []Tool, removed []RowID) {
+	for i := range tools {
+		t := &tools[i]
+		b.Set(toolKey(key, t.RowID), store.PutValue(listingVersion, t.Raw))
+		entry := append(make([]byte, 0, 40), listingVersion)
+		entry = append(entry, t.Digest[:]...)
+		b.Set(digestKey(key, t.RowID), binary.AppendUvarint(entry, uint64(len(t.Raw))))
+	}
+	for _, id := range removed {
+		b.Delete(toolKey(key, id))
+		b.Delete(digestKey(key, id))
+	}
+}
+
+// dropListing deletes all that is kept of a hub's listing: tools, digests and head.
+func dropListing(b *store.Batch, key identity.PublicKey, l *digests) {
+	for i := range l.entries {
+		b.Delete(toolKey(key, l.entries[i].RowID))
+		b.Delete(digestKey(key, l.entries[i].RowID))
+	}
+	b.Delete(headKey(key))
+}
+
+// scanner is what a listing is read from: the store or a snapshot of it.
+type scanner interface {
+	Scan(prefix, from []byte, fn func(key, value []byte) (bool, error)) error
+}
+
+// readListing reads a hub's listing from its stored digests.
+func readListing(s scanner, key identity.PublicKey) (*digests, error) {
+	l := &digests{}
+	err := s.Scan(prefixKey(rangeDigest, keyHex(key)), nil, func(k, value []byte) (bool, error) {
+		_, product, capability, ok := splitKey(rangeDigest, k)
+		rd := reader{b: value}
+		version := rd.byte()
+		e := listed{RowID: RowID{product, capability}}
+		if len(rd.b) >= len(e.digest) {
+			rd.b = rd.b[copy(e.digest[:], rd.b):]
+		} else {
+			rd.fail()
+		}
+		e.size = int32(rd.uvarint(MaxUpdateBytes))
+		if !ok || rd.err != nil || version != listingVersion || len(rd.b) > 0 || e.size == 0 {
+			return false, fmt.Errorf("%w: digest %q of a listing", ErrCorrupt, k)
+		}
+		l.entries = append(l.entries, e)
+		l.size += int64(e.size)
+		return true, nil
+	})
+	return l, err
+}
+
+// Bounds on listings kept in memory. Small ones are as fast to read from the store.
+const (
+	listingCacheBytes = 32 << 20
+	listingCacheFrom  = 32 // tools
+	listingEntryBytes = 160
+)
+
+// listings remembers the larger listings; c.mu guards it.
+type listings struct {
+	byKey map[identity.PublicKey]*digests
+	bytes int
+}
+
+// listingFor returns what is held of a hub's listing. c.mu is held.
+func (c *Catalog) listingFor(key identity.PublicKey) (*digests, error) {
+	if l := c.mesh.listings.byKey[key]; l != nil {
+		return l, nil
+	}
+	l, err := readListing(c.cfg.Store, key)
+	if err == nil {
+		c.mesh.listings.put(key, l)
+	}
+	return l, err
+}
+
+// put remembers a listing in place of the former one; nil forgets it.
+func (s *listings) put(key identity.PublicKey, l *digests) {
+	if old := s.byKey[key]; old != nil {
+		s.bytes -= len(old.entries) * listingEntryBytes
+		delete(s.byKey, key)
+	}
+	if l == nil || len(l.entries) < listingCacheFrom {
+		return
+	}
+	n := len(l.entries) * listingEntryBytes
+	for k, other := range s.byKey { // any one will do: each is rebuilt by one scan
+		if s.bytes+n <= listingCacheBytes {
+			break
+		}
+		s.bytes -= len(other.entries) * listingEntryBytes
+		delete(s.byKey, k)
+	}
+	s.byKey[key] = l
+	s.bytes += n
+}
+
+// readTools reads every tool of a listing verbatim.
+func readTools(s scanner, key identity.PublicKey) ([]Tool, error) {
+	var out []Tool
+	err := s.Scan(prefixKey(rangeTool, keyHex(key)), nil, func(k, value []byte) (bool, error) {
+		_, product, capability, ok := splitKey(rangeTool, k)
+		if !ok {
+			return false, fmt.Errorf("%w: tool %q of a listing", ErrCorrupt, k)
+		}
+		t, err := storedTool(RowID{product, capability}, bytes.Clone(value))
+		out = append(out, t)
+		return true, err
+	})
+	return out, err
+}
+
+// storedTool reads a stored tool; its digest is left out.
+func storedTool(id RowID, value []byte) (Tool, error) {
+	version, raw, err := store.SplitValue(value)
+	if err != nil || version != listingVersion {
+		return Tool{}, fmt.Errorf("%w: tool %q of product %q in a listing", ErrCorrupt, clip(id.CapabilityID), clip(id.ProductID))
+	}
+	return Tool{RowID: id, Raw: raw}, nil
+}

@@ -1,0 +1,369 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aimarket/aimarket/internal/store"
+)
+
+// ownState is this hub's own part of the mesh; c.mu guards it.
+type ownState struct {
+	head     *Head          // newest that is on disk; nil before the first
+	sequence uint64         // greatest ever used by this key, as far as is known
+	issued   bool           // head was made by this process
+	due      bool           // addresses changed since head
+	all      bool           // every own row is to be looked at
+	partial  bool           // the listing has no room for some rows, which may come up later
+	dirty    map[RowID]bool // own rows that changed since head
+}
+
+// loadOwn reads the newest own head.
+func (c *Catalog) loadOwn() error {
+	o := &c.mesh.own
+	o.all, o.dirty = true, map[RowID]bool{} // rows may have changed while this hub was down
+	c.mesh.ownDirty.Store(true)
+	c.pokeOwn()
+	h, err := readStoredHead(c.cfg.Store, c.mesh.ownKey)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read this hub's own head: %w", err)
+	}
+	o.head, o.sequence = h, h.Sequence
+	return nil
+}
+
+// SetAddresses says where this hub is reached: its multiaddrs, and the public URL if
+// it has one. A change makes a new head due.
+func (c *Catalog) SetAddresses(peerID string, multiaddrs []string, publicURL string) {
+	base, err := "", error(nil)
+	if publicURL != "" {
+		if base, err = NormalizeHubURL(publicURL); err != nil || isKeyURL(base) {
+			c.cfg.Logger.Warn("catalog: this hub's public URL is none that others can use", "url", publicURL, "error", err)
+			base = ""
+		}
+	}
+	var addrs []string
+	for _, a := range multiaddrs {
+		if a != "" && len(a) <= MaxMultiaddrLen && plainText(a, "") && len(addrs) < MaxMultiaddrs {
+			addrs = append(addrs, a)
+		}
+	}
+	c.mu.Lock()
+	was := c.ownAddress()
+	changed := was.PeerID != peerID || was.PublicURL != base || !slices.Equal(was.Multiaddrs, addrs)
+	if changed {
+		c.addresses.Store(&ownAddresses{PeerID: peerID, Multiaddrs: addrs, PublicURL: base})
+		c.mesh.own.due = true
+		c.mesh.ownDirty.Store(true)
+	}
+	c.mu.Unlock()
+	if changed {
+		c.touch()
+	}
+}
+
+// OwnChanges has an element whenever a new head of this hub is due.
+func (c *Catalog) OwnChanges() <-chan struct{} { return c.mesh.ownChanges }
+
+// pokeOwn tells OwnChanges of what changed; whoever changes a document does it last.
+func (c *Catalog) pokeOwn() {
+	if c.mesh.ownDirty.CompareAndSwap(true, false) {
+		poke(c.mesh.ownChanges)
+	}
+}
+
+// markOwn notes that an own row came, changed or went. c.mu is held; touch follows.
+func (c *Catalog) markOwn(k Key) {
+	if k.SourceHub != Local {
+		return
+	}
+	o := &c.mesh.own
+	if !o.all {
+		o.dirty[k.rowID()] = true
+		if len(o.dirty) > MaxListed {
+			o.all, o.dirty = true, map[RowID]bool{}
+		}
+	}
+	c.mesh.ownDirty.Store(true)
+}
+
+// takeOwn judges a head that bears this hub's own key.
+func (c *Catalog) takeOwn(h *Head) Intake {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o := &c.mesh.own
+	in := Intake{Verdict: Ignore, Reason: ReasonSelf, Detail: "this hub's own head"}
+	switch {
+	case o.head != nil && h.Sequence == o.head.Sequence && string(h.raw) == string(o.head.raw), h.Sequence < o.sequence:
+	case !o.issued: // from before a restart, or before a backup that was restored
+		o.sequence, o.due = max(o.sequence, h.Sequence), true
+		c.mesh.ownDirty.Store(true)
+		c.pokeOwn()
+	default:
+		in = Intake{Verdict: Reject, Reason: ReasonOwnKey, Detail: "signed with this hub's key, but not by it: another hub runs with a copy of the key file; stop one of them"}
+		c.cfg.Logger.Error("catalog: another hub uses this hub's key; stop one of the two", "sequence", h.Sequence, "url", clip(h.HubURL), "addresses", h.Multiaddrs)
+	}
+	return in
+}
+
+// NextUpdate signs this hub's next head if its listing, addresses or name changed since
+// the last one, or if refresh is set, and returns it with the changes since then; nil if
+// nothing is due. The head's sequence is on disk before it returns.
+func (c *Catalog) NextUpdate(ctx context.Context, refresh bool) (*Update, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("catalog: next head: %w", err)
+	}
+	c.judgeStale(c.cfg.Now())
+	c.mesh.nextMu.Lock()
+	defer c.mesh.nextMu.Unlock()
+	c.mu.Lock()
+	n, err := c.nextLocked(refresh)
+	c.mu.Unlock()
+	if err == nil && n != nil {
+		err = n.commit.Wait()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("catalog: next head: %w", err)
+	}
+	if n == nil {
+		return nil, nil
+	}
+	c.mu.Lock()
+	c.mesh.own.head = n.update.Head
+	c.mu.Unlock()
+	return n.update, nil
+}
+
+// nextHead is an own head on its way to the disk.
+type nextHead struct {
+	update *Update
+	commit *store.Commit
+}
+
+func (c *Catalog) nextLocked(refresh bool) (*nextHead, error) {
+	o, key, now := &c.mesh.own, c.mesh.ownKey, c.cfg.Now().UTC().Truncate(time.Second)
+	old, err := c.listingFor(key)
+	if err != nil {
+		return nil, err
+	}
+	next, tools, err := c.ownListing(old)
+	if err != nil {
+		return nil, err
+	}
+	changed, removed := old.diff(next)
+	h := c.ownHead(next, now)
+	switch {
+	case refresh || o.head == nil || o.due || len(changed)+len(removed) > 0 || !now.Before(o.head.ExpiresAt):
+	case h.HubURL != o.head.HubURL || h.Name != o.head.Name || h.HubVersion != o.head.HubVersion || (h.Succeeds == nil) != (o.head.Succeeds == nil):
+	default:
+		o.all, o.dirty = false, map[RowID]bool{}
+		return nil, nil
+	}
+	list := make([]Tool, 0, len(changed))
+	for _, id := range changed {
+		list = append(list, tools[id])
+	}
+	base := ""
+	if o.head != nil {
+		base = o.head.Digest
+	}
+	changes, err := listingOf(list, removed)
+	if err != nil {
+		return nil, err
+	}
+	whole := base == "" || next.size <= 2*changes.size // which also heals who missed something
+	if base == h.Digest {
+		whole = false
+	} else if !whole {
+		h.UpdateDigest, h.UpdateBase = changes.digest(), base
+	}
+	h.Sequence = max(o.sequence+1, uint64(max(0, c.cfg.Now().UnixMilli())))
+	head, err := c.signHead(h)
+	if err != nil {
+		return nil, err
+	}
+	b := c.cfg.Store.NewBatch()
+	defer b.Close()
+	stageTools(b, key, list, removed)
+	b.Set(headKey(key), store.PutValue(listingVersion, head.raw))
+	commit, err := c.cfg.Store.Apply(b)
+	if err != nil {
+		return nil, err
+	}
+	c.mesh.listings.put(key, next)
+	if base != h.Digest {
+		c.mesh.history.add(key, base, list, removed)
+	}
+	o.sequence, o.issued, o.due, o.all, o.dirty = h.Sequence, true, false, false, map[RowID]bool{}
+	if whole {
+		if list, err = c.toolsOf(next, tools); err != nil {
+			return nil, err
+		}
+		removed = nil
+	}
+	u := newUpdate(head, base, list, removed)
+	if whole {
+		u = newUpdate(head, "", list, nil)
+	}
+	u.Bound, u.changes = true, changes
+	if whole {
+		u.changes = next
+	}
+	return &nextHead{u, commit}, nil
+}
+
+// toolsOf completes the tools of a listing from the store.
+func (c *Catalog) toolsOf(l *digests, have map[RowID]Tool) ([]Tool, error) {
+	out := make([]Tool, 0, len(l.entries))
+	for i := range l.entries {
+		e := &l.entries[i]
+		t, ok := have[e.RowID]
+		if !ok {
+			value, err := c.cfg.Store.Get(toolKey(c.mesh.ownKey, e.RowID))
+			if err == nil {
+				t, err = storedTool(e.RowID, value)
+			}
+			if err != nil {
+				return nil, err
+			}
+			t.Digest = e.digest
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+// ownHead describes this hub and its listing; what sequence and changes are is open.
+func (c *Catalog) ownHead(l *digests, now time.Time) Head {
+	at := c.ownAddress()
+	return Head{
+		PublicKey: c.mesh.ownKey, HubURL: at.PublicURL, Name: clipName(c.cfg.HubName), HubVersion: clipTo(c.cfg.HubVersion, maxVersionText),
+		Multiaddrs: at.Multiaddrs, GeneratedAt: now, ExpiresAt: now.Add(max(c.cfg.AwayAfter, time.Second)),
+		Digest: l.digest(), Size: int(l.size), Capabilities: len(l.entries), Categories: l.categories(), Succeeds: c.cfg.Succeeds,
+	}
+}
+
+// maxHeadCategories is how many categories an own head names.
+const maxHeadCategories = 16
+
+// categories are the most frequent first words of the capability ids, in order: what
+// others look for in the DHT.
+func (l *digests) categories() []string {
+	count := map[string]int{}
+	for i := range l.entries {
+		word := strings.ToLower(l.entries[i].CapabilityID)
+		if end := strings.IndexAny(word, ".@_-"); end >= 0 {
+			word = word[:end]
+		}
+		if len(word) > 1 && len(word) <= maxCategoryLen/2 {
+			count[word]++
+		}
+	}
+	words := make([]string, 0, len(count))
+	for w := range count {
+		words = append(words, w)
+	}
+	slices.SortFunc(words, func(a, b string) int { return cmp.Or(count[b]-count[a], strings.Compare(a, b)) })
+	words = words[:min(len(words), maxHeadCategories)]
+	slices.Sort(words)
+	return words
+}
+
+// ownListing is what this hub lists now, and the text of the tools that were looked at:
+// all that changed since old, at least. The own rows of the manifest are its tools, in
+// its choice where they are too many.
+func (c *Catalog) ownListing(old *digests) (*digests, map[RowID]Tool, error) {
+	o := &c.mesh.own
+	if !o.all && !o.partial && c.local.Load() <= MaxListed {
+		l, tools, err := c.ownChanges(old)
+		if err != nil || l.size <= MaxListingBytes-int64(len(l.entries)) {
+			return l, tools, err
+		}
+	}
+	if c.top.broken {
+		if err := c.rankAnew(); err != nil {
+			return nil, nil, err
+		}
+	}
+	var all []Tool
+	var texts [][]byte
+	for _, k := range c.top.rows {
+		if k.SourceHub != Local {
+			break // own rows come first
+		}
+		t, ok, err := c.ownTool(k.rowID())
+		if err != nil {
+			return nil, nil, err
+		}
+		if ok {
+			all, texts = append(all, t), append(texts, t.Raw)
+		}
+	}
+	tools := make(map[RowID]Tool, len(all))
+	next := &digests{}
+	picked := pick(texts, MaxListingBytes)
+	for i := range all {
+		if len(picked) == 0 || &picked[0][0] != &all[i].Raw[0] {
+			continue
+		}
+		picked = picked[1:]
+		tools[all[i].RowID] = all[i]
+		next.entries = append(next.entries, listed{all[i].RowID, all[i].Digest, int32(len(all[i].Raw))})
+		next.size += int64(len(all[i].Raw))
+	}
+	slices.SortFunc(next.entries, func(a, b listed) int { return a.compare(b.RowID) })
+	o.partial = int64(len(next.entries)) < c.local.Load()
+	return next, tools, nil
+}
+
+// ownChanges applies the rows that are marked as changed.
+func (c *Catalog) ownChanges(old *digests) (*digests, map[RowID]Tool, error) {
+	var list []Tool
+	var removed []RowID
+	tools := make(map[RowID]Tool, len(c.mesh.own.dirty))
+	for id := range c.mesh.own.dirty {
+		t, ok, err := c.ownTool(id)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !ok {
+			removed = append(removed, id)
+			continue
+		}
+		list = append(list, t)
+		tools[id] = t
+	}
+	changes, err := listingOf(list, removed)
+	if err != nil {
+		return nil, nil, err
+	}
+	return old.apply(changes), tools, nil
+}
+
+// ownTool prints an own row as the manifest lists it; false if it is not for sale.
+func (c *Catalog) ownTool(id RowID) (Tool, bool, error) {
+	r, err := c.read(id.at(Local))
+	if err != nil || r == nil || !executable(r) {
+		return Tool{}, false, err
+	}
+	c.table.overlay(r)
+	raw := appendTool(nil, r, Route{Status: RouteLive})
+	return Tool{RowID: id, Raw: raw, Digest: sha256.Sum256(raw)}, true, nil
+}
+
+// clipTo cuts text to n bytes of UTF-8.
+func clipTo(s string, n int) string {
+	if len(s) > n {
+		return strings.ToValidUTF8(s[:n], "")
+	}
+	return s
+}

@@ -1,0 +1,247 @@
+package catalog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/aimarket/aimarket/internal/canon"
+	"github.com/aimarket/aimarket/internal/identity"
+	"github.com/aimarket/aimarket/internal/store"
+)
+
+// Heads lists this hub and its active peers that speak by heads, ordered by key. Peers
+// that were silent for too long are left out: nobody is offered what has expired.
+func (c *Catalog) Heads() []HeadRef {
+	now := c.cfg.Now()
+	c.judgeStale(now)
+	var out []HeadRef
+	c.mu.Lock()
+	if o := &c.mesh.own; o.head != nil {
+		out = append(out, HeadRef{Key: c.mesh.ownKey, Sequence: o.head.Sequence, Digest: o.head.Digest, Held: o.head.Digest, Own: true})
+	}
+	c.mu.Unlock()
+	c.peersMu.RLock()
+	for key, hub := range c.mesh.byKey {
+		p := c.peers[hub]
+		if p != nil && p.Status == PeerActive && p.Sequence > 0 && !p.Away && now.Before(p.Expires) {
+			out = append(out, HeadRef{Key: key, Sequence: p.Sequence, Digest: p.Digest, Held: p.Held})
+		}
+	}
+	c.peersMu.RUnlock()
+	slices.SortFunc(out, func(a, b HeadRef) int { return bytes.Compare(a.Key[:], b.Key[:]) })
+	return out
+}
+
+// HeadOf is the newest head of this hub or an active peer.
+func (c *Catalog) HeadOf(key identity.PublicKey) (*Head, bool) {
+	if key == c.mesh.ownKey {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.mesh.own.head, c.mesh.own.head != nil
+	}
+	if p, ok := c.PeerByKey(key); !ok || p.Status != PeerActive {
+		return nil, false
+	}
+	h, err := readStoredHead(c.cfg.Store, key)
+	if err != nil {
+		if !errors.Is(err, store.ErrNotFound) {
+			c.cfg.Logger.Warn("catalog: a stored head cannot be read", "key", key, "error", err)
+		}
+		return nil, false
+	}
+	return h, true
+}
+
+// getter is the store or a snapshot of it.
+type getter interface {
+	scanner
+	Get(key []byte) ([]byte, error)
+}
+
+// readStoredHead reads a head that was verified when it was stored.
+func readStoredHead(g getter, key identity.PublicKey) (*Head, error) {
+	value, err := g.Get(headKey(key))
+	if err != nil {
+		return nil, err
+	}
+	version, raw, err := store.SplitValue(value)
+	if err != nil || version != listingVersion {
+		return nil, fmt.Errorf("%w: head of %s", ErrCorrupt, key)
+	}
+	v, err := canon.Parse(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%w: head of %s: %v", ErrCorrupt, key, err)
+	}
+	return readHead(v)
+}
+
+// UpdateFor prints the newest listing of this hub or an active peer for somebody who
+// has the listing with digest have: changes if they are known and smaller, else the
+// whole. ErrUnknown for hubs that are not active or whose newest listing is not held.
+func (c *Catalog) UpdateFor(ctx context.Context, key identity.PublicKey, have string) ([]byte, error) {
+	u, err := c.updateFor(key, have)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("catalog: listing of %s: %w", key, err)
+	}
+	return u.raw, nil
+}
+
+func (c *Catalog) updateFor(key identity.PublicKey, have string) (*Update, error) {
+	if key == c.mesh.ownKey { // what is not on disk yet must not leave
+		c.mesh.nextMu.Lock()
+		defer c.mesh.nextMu.Unlock()
+	}
+	c.mu.Lock()
+	snap, err := c.cfg.Store.Snapshot()
+	if err != nil {
+		c.mu.Unlock()
+		return nil, err
+	}
+	defer snap.Close()
+	p, known := c.PeerByKey(key)
+	changed, held := c.mesh.history.since(key, have)
+	c.mu.Unlock()
+	h, err := readStoredHead(snap, key)
+	switch {
+	case key != c.mesh.ownKey && (!known || p.Status != PeerActive || p.Held != p.Digest || p.Held == ""):
+		return nil, fmt.Errorf("%w: its newest listing is not held here", ErrUnknown)
+	case errors.Is(err, store.ErrNotFound):
+		return nil, fmt.Errorf("%w: it sent no head", ErrUnknown)
+	case err != nil:
+		return nil, err
+	case have == h.Digest:
+		return newUpdate(h, h.Digest, nil, nil), nil
+	case !held:
+		return wholeUpdate(snap, h)
+	}
+	var tools []Tool
+	var removed []RowID
+	size := 0
+	for _, id := range changed {
+		value, err := snap.Get(toolKey(key, id))
+		if errors.Is(err, store.ErrNotFound) {
+			removed = append(removed, id)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		t, err := storedTool(id, value)
+		if err != nil {
+			return nil, err
+		}
+		tools = append(tools, t)
+		size += len(t.Raw)
+	}
+	if size >= h.Size && h.Size > 0 {
+		return wholeUpdate(snap, h)
+	}
+	return newUpdate(h, have, tools, removed), nil
+}
+
+func wholeUpdate(s scanner, h *Head) (*Update, error) {
+	tools, err := readTools(s, h.PublicKey)
+	if err != nil {
+		return nil, err
+	}
+	return newUpdate(h, "", tools, nil), nil
+}
+
+// Bounds on the changes that are remembered, so that who missed a few need not fetch a
+// whole listing.
+const (
+	maxSteps    = 64      // of one hub
+	maxStepIDs  = 512     // tools in the steps of one hub
+	maxHistory  = 200_000 // tools in the steps of all hubs
+	stepsMinIDs = 1       // a step counts as at least one
+)
+
+// history holds the latest changes of each listing; c.mu guards it.
+type history struct {
+	byKey map[identity.PublicKey]*steps
+	ids   int
+}
+
+type steps struct {
+	list []step
+	ids  int
+}
+
+// step says which tools differ between the listing base and the one after it.
+type step struct {
+	base string
+	ids  []RowID
+}
+
+func (s *step) cost() int { return max(stepsMinIDs, len(s.ids)) }
+
+// add notes a change from the listing base; an empty base starts afresh.
+func (h *history) add(key identity.PublicKey, base string, tools []Tool, removed []RowID) {
+	st := step{base: base, ids: make([]RowID, 0, len(tools)+len(removed))}
+	for i := range tools {
+		st.ids = append(st.ids, tools[i].RowID)
+	}
+	st.ids = append(st.ids, removed...)
+	if base == "" || st.cost() > maxStepIDs {
+		h.drop(key)
+		return
+	}
+	s := h.byKey[key]
+	if s == nil {
+		s = &steps{}
+		h.byKey[key] = s
+	}
+	s.list = append(s.list, st)
+	s.ids += st.cost()
+	h.ids += st.cost()
+	for len(s.list) > maxSteps || s.ids > maxStepIDs {
+		s.ids -= s.list[0].cost()
+		h.ids -= s.list[0].cost()
+		s.list = slices.Delete(s.list, 0, 1)
+	}
+	for k := range h.byKey { // any one will do: who needs it fetches the whole
+		if h.ids <= maxHistory {
+			break
+		}
+		if k != key {
+			h.drop(k)
+		}
+	}
+}
+
+func (h *history) drop(key identity.PublicKey) {
+	if s := h.byKey[key]; s != nil {
+		h.ids -= s.ids
+		delete(h.byKey, key)
+	}
+}
+
+// since lists the tools that changed after the listing with digest base; false if
+// that is not remembered.
+func (h *history) since(key identity.PublicKey, base string) ([]RowID, bool) {
+	s := h.byKey[key]
+	if s == nil || base == "" {
+		return nil, false
+	}
+	from := -1
+	for i := range s.list { // the newest of several: a listing may come back
+		if s.list[i].base == base {
+			from = i
+		}
+	}
+	if from < 0 {
+		return nil, false
+	}
+	var out []RowID
+	for i := range s.list[from:] {
+		out = append(out, s.list[from+i].ids...)
+	}
+	slices.SortFunc(out, RowID.compare)
+	return slices.Compact(out), true
+}

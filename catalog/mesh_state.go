@@ -1,0 +1,75 @@
+package catalog
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aimarket/aimarket/internal/identity"
+	"github.com/aimarket/aimarket/internal/limit"
+)
+
+// MaxNewcomersPerMin bounds how many unknown keys the open policy admits in a minute.
+const MaxNewcomersPerMin = 3000
+
+// meshState is what the catalogue keeps of the mesh beside its peers.
+type meshState struct {
+	ownKey    identity.PublicKey
+	seedURLs  map[string]identity.PublicKey // base URL of a seed → its pinned key
+	seedKeys  map[identity.PublicKey]string // the inverse
+	newcomers *limit.Limiter
+
+	// Guarded by peersMu.
+	byKey    map[identity.PublicKey]string // pinned key → URL of its peer
+	retired  map[identity.PublicKey]string // former key → URL of the peer that gave it up
+	admitted int                           // peers that were admitted: active or key_mismatch
+	rejected int
+
+	// Guarded by mu.
+	listings listings
+	history  history
+	own      ownState
+
+	ownChanges chan struct{}
+	ownDirty   atomic.Bool // something is to be told with ownChanges
+	admission  chan struct{}
+
+	nextMu sync.Mutex // taken before mu, held across the sync of an own head
+}
+
+func (c *Catalog) openMesh() error {
+	m := &c.mesh
+	var err error
+	if m.ownKey, err = identity.ParsePublicKey(c.cfg.Signer.PublicBase64()); err != nil {
+		return fmt.Errorf("the signer's public key: %w", err)
+	}
+	m.byKey = map[identity.PublicKey]string{}
+	m.retired = map[identity.PublicKey]string{}
+	m.seedURLs = map[string]identity.PublicKey{}
+	m.seedKeys = map[identity.PublicKey]string{}
+	m.listings.byKey = map[identity.PublicKey]*digests{}
+	m.history.byKey = map[identity.PublicKey]*steps{}
+	m.ownChanges, m.admission = make(chan struct{}, 1), make(chan struct{}, 1)
+	m.newcomers = limit.New(limit.Config{Max: MaxNewcomersPerMin, Window: time.Minute, Now: c.cfg.Now})
+	for raw, k := range c.cfg.SeedKeys {
+		base, err := NormalizeHubURL(trimWellKnown(raw))
+		if err != nil {
+			return fmt.Errorf("pinned seed %q: %v", clip(raw), err)
+		}
+		key, err := identity.ParsePublicKey(k)
+		if err != nil {
+			return fmt.Errorf("pinned key of seed %s: %w", base, err)
+		}
+		m.seedURLs[base], m.seedKeys[key] = key, base
+	}
+	return nil
+}
+
+// poke puts an element into a channel of one place if there is none.
+func poke(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
