@@ -77,14 +77,15 @@ func parseDiscovery(base string, raw []byte) (*CrawledDiscovery, error) {
 	var s shape
 	d := &CrawledDiscovery{BaseURL: base}
 	d.readHead(&s, doc)
+	key, manifestURL := s.text(doc, "", "signer_public_key", true), s.text(doc, "", "manifest_url", true)
 	peers, seeds, observed := readNeighbours(&s, doc)
 	if s.err != nil {
 		return nil, s.err
 	}
-	if err := d.readKey(s.text(doc, "", "signer_public_key", true), doc); err != nil {
+	if err := d.readKey(key, doc); err != nil {
 		return nil, err
 	}
-	if err := d.readManifestURL(s.text(doc, "", "manifest_url", true)); err != nil {
+	if err := d.readManifestURL(manifestURL); err != nil {
 		return nil, err
 	}
 	if d.Signed {

@@ -164,10 +164,10 @@ func (c *Catalog) adopt(changes []change) {
 		} else if executable(old) {
 			c.top.remove(topRow{old.Key, old.TrustScore})
 		}
+		c.table.overlay(&r) // before the rank, which goes by the trust that is shown
 		if executable(&r) {
 			c.top.add(topRow{r.Key, r.TrustScore})
 		}
-		c.table.overlay(&r)
 		c.noteBuiltin(&r)
 		c.markOwn(r.Key)
 		rows[i], keys[i], best[i] = indexRow(&r), r.Key, bestKey(r.CapabilityID, r.SourceHub)
