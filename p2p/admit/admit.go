@@ -9,14 +9,13 @@
 // It promises that a trial costs nothing (it is a sandbox visitor's call, and a receipt
 // that charges is a failure), that it is bounded in time and bytes, that at most
 // Workers run at a time, each peer once, and that nothing is published about a peer
-// that was not admitted. When a peer is tried again is the catalogue's business.
+// that was not admitted. When a peer is tried again, and how often, is the catalogue's business.
 //
 // Limits: one good call proves that the hub can serve, not that it will.
 package admit
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -35,16 +34,13 @@ import (
 const (
 	DefaultWorkers = 4
 	TrialTimeout   = 90 * time.Second // a whole trial
-	// brokenRest is how long a peer is left alone that answered and broke a rule: it
-	// was not bad luck, and only its operator can change it. The reference keeps such a
-	// verdict a day; a new head or this hub's operator ends it earlier.
-	brokenRest = 6 * time.Hour
 	// The catalogue says when to look again; these bound what it says.
 	minAsk = time.Second
 	maxAsk = 10 * time.Minute
-	// storageRest keeps a peer from being tried over and over while its trial cannot be
-	// recorded.
-	storageRest = time.Minute
+	// A peer whose trial cannot be recorded (a full disk, no room for another active
+	// peer) would be due again at once. It rests, each time twice as long.
+	firstRest = time.Minute
+	maxRest   = time.Hour
 )
 
 // Catalog is what admission needs of the catalogue; *catalog.Catalog satisfies it.
@@ -80,9 +76,15 @@ type Admitter struct {
 
 	mu     sync.Mutex
 	closed bool
-	busy   map[string]bool      // peers on trial now, by URL
-	rest   map[string]time.Time // peers whose trial could not be recorded
-	ended  chan struct{}        // has an element when a trial ended
+	busy   map[string]bool // peers on trial now, by URL
+	rest   map[string]rest // peers whose trial could not be recorded, by URL
+	ended  chan struct{}   // has an element when a trial ended
+}
+
+// rest is how long a peer is left alone, after how many trials that were not recorded.
+type rest struct {
+	n     int
+	until time.Time
 }
 
 // New starts it.
@@ -99,7 +101,7 @@ func New(c Config) (*Admitter, error) {
 	a := &Admitter{
 		cfg:    c,
 		trials: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "aimarket_admission_trials_total", Help: "Trials of pending hubs by result."}, []string{"result"}),
-		busy:   map[string]bool{}, rest: map[string]time.Time{}, ended: make(chan struct{}, 1),
+		busy:   map[string]bool{}, rest: map[string]rest{}, ended: make(chan struct{}, 1),
 	}
 	if c.Registry != nil {
 		if err := c.Registry.Register(a.trials); err != nil {
@@ -134,10 +136,11 @@ func (a *Admitter) begin() (wait time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	wait = maxAsk
-	for url, until := range a.rest {
-		if left := until.Sub(now); left > 0 {
+	for url, r := range a.rest {
+		switch left := r.until.Sub(now); {
+		case left > 0:
 			wait = min(wait, left)
-		} else {
+		case left < -maxRest: // long over: it is not due any more
 			delete(a.rest, url)
 		}
 	}
@@ -148,7 +151,7 @@ func (a *Admitter) begin() (wait time.Duration) {
 	// Peers on trial are due until their trial is recorded.
 	due, next := a.cfg.Catalog.TrialsDue(free + len(a.busy) + len(a.rest))
 	for _, p := range due {
-		if _, resting := a.rest[p.URL]; resting || a.busy[p.URL] || free == 0 {
+		if now.Before(a.rest[p.URL].until) || a.busy[p.URL] || free == 0 {
 			continue
 		}
 		free--
@@ -206,23 +209,17 @@ func (a *Admitter) run(ctx context.Context, p catalog.Peer) catalog.Trial {
 	if ctx.Err() != nil && !v.passed {
 		return t // it was broken off: nothing was learned about the peer
 	}
-	result := "passed"
-	if !v.passed {
-		t.Failures = p.Trial.Failures + 1
-		result = "unanswered"
-		if v.broken {
-			result, t.Next = "broken", t.At.Add(brokenRest+time.Duration(a.uniform()*float64(brokenRest/10)))
-		}
-	}
-	a.trials.WithLabelValues(result).Inc()
+	a.trials.WithLabelValues(v.result()).Inc()
 	admitted, err := a.cfg.Catalog.NoteTrial(ctx, p.URL, t)
 	if err != nil {
 		a.cfg.Logger.Warn("admit: the trial could not be recorded", "hub", p.URL, "passed", t.Passed, "error", err)
-		a.mu.Lock()
-		a.rest[p.URL] = a.cfg.Now().Add(storageRest)
-		a.mu.Unlock()
+		a.leaveAlone(p.URL)
 		return t
 	}
+	a.mu.Lock()
+	delete(a.rest, p.URL)
+	a.mu.Unlock()
+	t = admitted.Trial // with what the catalogue made of it: failures, when it is due again
 	if !t.Passed {
 		a.cfg.Logger.Info("admit: not admitted", "hub", p.URL, "detail", t.Detail, "failures", t.Failures)
 		return t
@@ -240,29 +237,27 @@ func (a *Admitter) run(ctx context.Context, p catalog.Peer) catalog.Trial {
 	return t
 }
 
+func (a *Admitter) leaveAlone(url string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.rest[url]
+	wait := maxRest
+	if r.n < 10 {
+		wait = min(maxRest, firstRest<<r.n)
+	}
+	a.rest[url] = rest{r.n + 1, a.cfg.Now().Add(wait)}
+}
+
 // visitor is a new sandbox visitor: trials are counted per visitor.
 func (a *Admitter) visitor() (string, error) {
 	var b [6]byte
-	if err := a.draw(b[:]); err != nil {
+	a.random.Lock()
+	_, err := io.ReadFull(a.cfg.Rand, b[:])
+	a.random.Unlock()
+	if err != nil {
 		return "", err
 	}
 	return "assay-" + hex.EncodeToString(b[:]), nil
-}
-
-func (a *Admitter) draw(b []byte) error {
-	a.random.Lock()
-	defer a.random.Unlock()
-	_, err := io.ReadFull(a.cfg.Rand, b)
-	return err
-}
-
-// uniform draws from [0, 1).
-func (a *Admitter) uniform() float64 {
-	var b [8]byte
-	if a.draw(b[:]) != nil {
-		return 0.5 // jitter is a courtesy, no secret
-	}
-	return float64(binary.BigEndian.Uint64(b[:])>>11) / (1 << 53)
 }
 
 // Close stops the trials under way and waits.

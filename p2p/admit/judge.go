@@ -2,14 +2,13 @@ package admit
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/aimarket/aimarket/catalog"
 	"github.com/aimarket/aimarket/internal/identity"
-	"github.com/aimarket/aimarket/internal/safehttp"
 	"github.com/aimarket/aimarket/p2p/crawl"
 )
 
@@ -22,6 +21,17 @@ type verdict struct {
 	called    catalog.Key // of the call that decided; zero if there was none
 	served    bool        // that call was answered with a result and a receipt
 	latency   time.Duration
+}
+
+// result labels the verdict in the metrics.
+func (v *verdict) result() string {
+	switch {
+	case v.passed:
+		return "passed"
+	case v.broken:
+		return "broken"
+	}
+	return "unanswered"
 }
 
 // problem is why a step of a trial did not succeed.
@@ -60,9 +70,9 @@ func (a *Admitter) judge(ctx context.Context, p catalog.Peer) verdict {
 		}
 		d.fallback = member(&p)
 		v := a.callOne(ctx, d, key)
-		v.confirmed = d.byHTTP && v.passed
-		if !v.confirmed && len(tried) > 0 {
-			v.detail += "; its address is not confirmed: " + strings.Join(tried, "; ")
+		v.confirmed = v.passed && d.byHTTP && (p.ClaimedURL == "" || base == p.ClaimedURL)
+		if len(tried) > 0 {
+			v.detail += "; before that was tried: " + strings.Join(tried, "; ")
 		}
 		return v
 	}
@@ -72,13 +82,12 @@ func (a *Admitter) judge(ctx context.Context, p catalog.Peer) verdict {
 	return verdict{broken: broke, detail: strings.Join(tried, "; ")}
 }
 
-// doors lists where a peer can be tried: the address it claims or is known by, then, if
-// it is in the mesh, its key.
+// doors lists where a peer can be tried: the address it claims, the one it is known by,
+// and, if it is in the mesh, its key.
 func doors(p *catalog.Peer, key identity.PublicKey) (bases []string) {
 	for _, u := range []string{p.ClaimedURL, p.URL} {
-		if byHTTP(u) {
+		if byHTTP(u) && !slices.Contains(bases, u) {
 			bases = append(bases, u)
-			break
 		}
 	}
 	if member(p) {
@@ -112,7 +121,7 @@ func (a *Admitter) documents(ctx context.Context, base string, key identity.Publ
 	}
 	d, err := catalog.ParseDiscovery(base, got.Body)
 	if err != nil {
-		return nil, broken("the discovery document at %s is not valid: %v", base, err)
+		return nil, broken("its discovery document is not valid: %v", err)
 	}
 	if shows, err := identity.ParsePublicKey(d.PublicKey); err != nil || shows != key {
 		return nil, broken("%s shows another key than the one pinned for this hub", base)
@@ -132,7 +141,7 @@ func (a *Admitter) documents(ctx context.Context, base string, key identity.Publ
 
 // failed sorts an exchange that brought no document.
 func failed(what string, err error) *problem {
-	if crawl.Unanswered(err) && !errors.Is(err, safehttp.ErrUnsafeURL) {
+	if crawl.Unanswered(err) {
 		return unanswered("%s: %v", what, err)
 	}
 	return broken("%s: %v", what, err)

@@ -200,3 +200,9 @@ func (r *readTimes) note(url string, now time.Time) {
 	defer r.mu.Unlock()
 	r.lru.Add(url, now)
 }
+
+// rests is true while an address that keeps failing is left alone.
+func (c *Crawler) rests(url string) bool {
+	wait, _ := c.failing.wait(url, c.cfg.Now())
+	return wait > 0
+}

@@ -122,20 +122,22 @@ func keyOnly(p *catalog.Peer) bool {
 
 // fresh is true for an active peer whose catalogue the mesh keeps current.
 func fresh(p *catalog.Peer, now time.Time) bool {
-	return p.Status == catalog.PeerActive && p.Sequence > 0 && now.Before(p.Expires) && now.Sub(p.LastCrawl) < freshFor
+	return p.Status == catalog.PeerActive && !p.Away && p.Sequence > 0 && now.Before(p.Expires) && now.Sub(p.LastCrawl) < freshFor
 }
 
 // refresh queues active peers that nobody led to: those whose catalogue was confirmed
 // longest ago first, then mesh members whose neighbours were not read for long.
 func (y *cycle) refresh() {
 	now := y.c.cfg.Now()
-	var stale, members []catalog.PeerInfo
+	var stale, members, failing []catalog.PeerInfo
 	for url, p := range y.peers {
 		if p.Status != catalog.PeerActive && p.Status != catalog.PeerKeyMismatch || keyOnly(&p.Peer) {
 			continue
 		}
 		switch n := y.nodes[url]; {
 		case n != nil && n.stage != stageFresh && n.stage != stageFar:
+		case y.c.rests(url): // the dead would always be the stalest
+			failing = append(failing, p)
 		case !fresh(&p.Peer, now):
 			stale = append(stale, p)
 		case since(now, y.c.read.last(url)) >= rereadFresh:
@@ -149,6 +151,9 @@ func (y *cycle) refresh() {
 		return cmp.Or(y.c.read.last(a.URL).Compare(y.c.read.last(b.URL)), strings.Compare(a.URL, b.URL))
 	})
 	batch := append(stale, members...)
+	if y.manual.Load() {
+		batch = append(batch, failing...)
+	}
 	for _, p := range batch[:min(len(batch), RefreshHubs)] {
 		n := y.reach(p.URL, 1, p.Discoverer, nil)
 		if n != nil && n.stage == stageFresh {
@@ -355,7 +360,7 @@ func (y *cycle) follow(n *node, neighbours []string) {
 		}
 		_, known := y.peers[url]
 		if y.nodes[url] == nil && !known {
-			if wait, _ := y.c.failing.wait(url, y.c.cfg.Now()); wait > 0 && !y.manual.Load() {
+			if y.c.rests(url) && !y.manual.Load() {
 				continue
 			}
 			if strangers++; strangers > MaxNewOfTeller {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aimarket/aimarket/catalog"
+	"github.com/aimarket/aimarket/internal/safehttp"
 )
 
 const (
@@ -195,7 +196,7 @@ func Unanswered(err error) bool {
 	switch {
 	case errors.As(err, &status):
 		return status.Status >= 500 || status.Status == http.StatusTooManyRequests || status.Status == http.StatusRequestTimeout
-	case errors.As(err, &format):
+	case errors.As(err, &format), errors.Is(err, safehttp.ErrUnsafeURL), errors.Is(err, safehttp.ErrTooLarge), errors.Is(err, safehttp.ErrResponse):
 		return false
 	}
 	return err != nil

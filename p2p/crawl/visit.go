@@ -1,10 +1,10 @@
 package crawl
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -74,28 +74,41 @@ func (c *Crawler) visitHub(ctx context.Context, v visit, r *result) {
 	r.report.Status = string(s.State)
 	r.elsewhere = s.Elsewhere
 	c.read.note(v.url, c.cfg.Now())
+	hub := cmp.Or(s.Peer, d.BaseURL) // a hub reached by its key may be known by an address
 	follow := s.FollowNeighbour
 	switch {
 	case s.FetchManifest && v.fresh && !v.whole:
 		r.end(OutcomeUnchanged, "the mesh keeps its catalogue current")
 	case s.FetchManifest:
-		follow = c.manifest(ctx, v, d, true, r) && follow
+		follow = c.manifest(ctx, v, hub, d, true, r) && follow
 	case s.FetchPreview:
-		c.manifest(ctx, v, d, false, r)
-	case s.Reason == catalog.ReasonPending:
-		r.end(OutcomePending, "%s", s.Detail)
-	case s.Reason == catalog.ReasonStorage:
-		r.wrong = true
-		r.end(OutcomeFailed, "%s", s.Detail)
+		c.manifest(ctx, v, hub, d, false, r)
 	default:
-		r.wrong = s.Reason != catalog.ReasonSelf && s.Reason != catalog.ReasonRejected
-		r.end(OutcomeRefused, "%s", s.Detail)
+		r.without(s.Intake)
 	}
 	if follow {
 		r.neighbours = neighbours(d)
 	}
 	if s.Moved != "" && r.report.Outcome != OutcomeRefused {
 		r.report.Detail = strings.TrimSuffix("it was known at "+s.Moved+" before; "+r.report.Detail, "; ")
+	}
+}
+
+// without books a hub whose document was read and whose manifest does not matter.
+func (r *result) without(in catalog.Intake) {
+	switch in.Reason {
+	case catalog.ReasonPending:
+		r.end(OutcomePending, "%s", in.Detail)
+	case catalog.ReasonFull:
+		r.end(OutcomeSkipped, "%s", in.Detail)
+	case catalog.ReasonSelf, catalog.ReasonOwnKey, catalog.ReasonAlias, catalog.ReasonRejected:
+		r.end(OutcomeRefused, "%s", in.Detail) // nothing is wrong with the hub
+	case catalog.ReasonStorage:
+		r.wrong = true
+		r.end(OutcomeFailed, "%s", in.Detail)
+	default:
+		r.wrong = true
+		r.end(OutcomeRefused, "%s", in.Detail)
 	}
 }
 
@@ -195,21 +208,21 @@ func byHTTP(url string) bool {
 // manifest reads and hands over a hub's manifest, for the catalogue or for the preview.
 // It tells whether the hub's neighbours may be followed for all that its manifest says
 // (federation notes §2, "Manifest outcome").
-func (c *Crawler) manifest(ctx context.Context, v visit, d *catalog.CrawledDiscovery, active bool, r *result) (follow bool) {
+func (c *Crawler) manifest(ctx context.Context, v visit, hub string, d *catalog.CrawledDiscovery, active bool, r *result) (follow bool) {
 	address := ManifestURL(d)
 	if !byHTTP(address) && !strings.HasPrefix(address, d.BaseURL+"/") {
 		r.wrong = true
 		r.end(OutcomeFailed, "its manifest is at %q, which is no address that this hub may call", clip(address, 100))
 		return true
 	}
-	as := taker{hub: d.BaseURL, key: d.PublicKey, active: active}
+	as := taker{hub: hub, key: d.PublicKey, active: active}
 	etag := ""
 	if !v.whole {
 		etag = c.tags.find(address, as, c.cfg.Now())
 	}
 	got, err := c.get(ctx, address, etag)
 	if err == nil && got.Unchanged {
-		if c.unchanged(ctx, d.BaseURL, active, r) {
+		if c.unchanged(ctx, hub, active, r) {
 			return true
 		}
 		c.tags.drop(address) // the catalogue has lost what that validator stands for
@@ -220,10 +233,10 @@ func (c *Crawler) manifest(ctx context.Context, v visit, d *catalog.CrawledDisco
 		return false
 	}
 	if err != nil {
-		c.unreachable(ctx, d.BaseURL, r, fmt.Sprintf("its manifest: %v", err))
+		c.unreachable(ctx, hub, r, fmt.Sprintf("its manifest: %v", err))
 		return true
 	}
-	in := c.cfg.Catalog.TakeManifest(ctx, d.BaseURL, got.Body)
+	in := c.cfg.Catalog.TakeManifest(ctx, hub, got.Body)
 	if in.State != "" {
 		r.report.Status = string(in.State)
 	}
@@ -289,24 +302,15 @@ func taken(body []byte, dropped int) int {
 	return max(0, n-max(0, dropped))
 }
 
-// neighbours lists the addresses that a document names, each once. What it says it
-// observed counts only if it is signed (federation notes §2).
-func neighbours(d *catalog.CrawledDiscovery) []string {
-	var out []string
+// neighbours lists the addresses that a document names. What it says it observed counts
+// only if it is signed (federation notes §2).
+func neighbours(d *catalog.CrawledDiscovery) (urls []string) {
 	for _, n := range d.Neighbours {
-		if n.Observed && !d.Signed || !byHTTP(n.URL) {
-			continue
-		}
-		if url, err := BaseURL(n.URL); err == nil {
-			out = append(out, url)
+		if byHTTP(n.URL) && (d.Signed || !n.Observed) {
+			urls = append(urls, n.URL)
 		}
 	}
-	seen := make(map[string]bool, len(out))
-	return slices.DeleteFunc(out, func(url string) bool {
-		had := seen[url]
-		seen[url] = true
-		return had
-	})
+	return urls
 }
 
 func (c *Crawler) fail(url string) { c.failing.failed(url, c.cfg.Now(), c.uniform()) }
