@@ -98,8 +98,8 @@ type Catalog struct {
 
 	peersMu   sync.RWMutex // taken after mu; guards the maps; a peer itself never changes
 	peers     map[string]*Peer
-	waiting   map[string]int  // pending peers by host name
-	stale     map[string]bool // hubs whose rows the index hides as stale
+	waiting   map[string]int         // pending peers by host name
+	hidden    map[string]index.Flags // hubs whose rows the index hides, and how
 	active    atomic.Int64
 	pending   atomic.Int64
 	staleNext time.Time // when staleness of peers is judged again
@@ -158,7 +158,7 @@ func Open(ctx context.Context, cfg Config) (*Catalog, error) {
 		publishes: limit.New(limit.Config{Max: cfg.PublishPerHr, Window: time.Hour, Now: cfg.Now}),
 		peers:     map[string]*Peer{},
 		waiting:   map[string]int{},
-		stale:     map[string]bool{},
+		hidden:    map[string]index.Flags{},
 	}
 	if err := c.openMesh(); err != nil {
 		return nil, errf("catalog: open: %w", err)

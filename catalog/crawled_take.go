@@ -49,6 +49,9 @@ func (c *Catalog) TakeManifest(ctx context.Context, hubURL string, raw []byte) I
 // crawledPeer finds the peer of something fetched and says why it may not count.
 func (c *Catalog) crawledPeer(hubURL string) (Peer, Intake, bool) {
 	p, known := c.Peer(hubURL)
+	if key, ok := keyOfURL(hubURL); ok && !known { // reached by its key, known by its URL
+		p, known = c.PeerByKey(key)
+	}
 	in := Intake{Verdict: Ignore, Reason: ReasonUnknown, Detail: "no peer of this hub", Peer: p.URL, State: p.Status}
 	switch {
 	case !known:

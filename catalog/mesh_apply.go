@@ -81,12 +81,15 @@ func (c *Catalog) applyRows(p *Peer, ch rowsChange) (changed bool, err error) {
 	if len(changes) > 0 {
 		c.adopt(changes)
 	}
+	before, _ := c.Peer(p.URL)
 	c.setPeer(p.URL, p)
 	if ch.After != nil {
 		ch.After()
 	}
 	c.syncHubFlag(p.URL, now)
-	c.touch()
+	if len(changes)+len(old) > 0 || !shownAlike(&before, p) {
+		c.touch()
+	}
 	return len(changes)+len(old) > 0, nil
 }
 

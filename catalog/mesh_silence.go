@@ -85,7 +85,7 @@ func (c *Catalog) syncHubFlags(now time.Time) {
 	for hub, p := range c.peers {
 		c.flagHub(hub, p, now)
 	}
-	for hub := range c.stale {
+	for hub := range c.hidden {
 		if c.peers[hub] == nil {
 			c.flagHub(hub, nil, now)
 		}
@@ -100,13 +100,21 @@ func (c *Catalog) syncHubFlag(hub string, now time.Time) {
 }
 
 func (c *Catalog) flagHub(hub string, p *Peer, now time.Time) {
-	hide := p != nil && (p.Status == PeerKeyMismatch || p.Status == PeerActive && now.Sub(p.LastCrawl) > c.cfg.StaleAfter)
+	var hide index.Flags
 	switch {
-	case hide && !c.stale[hub]:
-		c.stale[hub] = true
-		c.idx.SetHub(hub, index.Stale)
-	case !hide && c.stale[hub]:
-		delete(c.stale, hub)
-		c.idx.SetHub(hub, 0)
+	case p == nil:
+	case p.Status == PeerKeyMismatch:
+		hide = index.Unexecutable // not even for who asks for stale rows
+	case p.Status == PeerActive && now.Sub(p.LastCrawl) > c.cfg.StaleAfter:
+		hide = index.Stale
 	}
+	if hide == c.hidden[hub] {
+		return
+	}
+	if hide == 0 {
+		delete(c.hidden, hub)
+	} else {
+		c.hidden[hub] = hide
+	}
+	c.idx.SetHub(hub, hide)
 }

@@ -320,9 +320,12 @@ func (t *taking) note(p Peer, out Intake) Intake {
 	if err := t.c.cfg.Store.WriteNoSync(b); err != nil {
 		return t.failed(err)
 	}
+	old, _ := t.c.Peer(p.URL)
 	t.c.setPeer(p.URL, &p)
 	if p.Status == PeerActive {
 		t.c.syncHubFlag(p.URL, t.now)
+	}
+	if !shownAlike(&old, &p) {
 		t.c.touch()
 	}
 	out.Peer, out.State = p.URL, p.Status
