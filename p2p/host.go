@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -174,6 +175,9 @@ func (h *Host) open() error {
 		libp2p.Identity(private), libp2p.UserAgent(userAgent), libp2p.DisableMetrics(),
 		libp2p.ResourceManager(limits), libp2p.ConnectionManager(conns), libp2p.ConnectionGater(h.gate),
 		libp2p.AddrsFactory(announcer(c.Local, announce)), libp2p.EnableRelay(), libp2p.WithDialTimeout(dialTimeout),
+		// Among few hubs a hundred failed dials in a row mean that some hubs are away, not
+		// that UDP or IPv6 does not work: libp2p would stop dialling when the network is cut.
+		libp2p.UDPBlackHoleSuccessCounter(nil), libp2p.IPv6BlackHoleSuccessCounter(nil),
 	}
 	if c.Relay {
 		relayOpts := []relayv2.Option{relayv2.WithResources(relayResources())}
@@ -191,9 +195,9 @@ func (h *Host) open() error {
 	if !simulated {
 		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport), libp2p.Transport(quic.NewTransport))
 	}
-	if len(listen) > 0 {
+	if simulated {
 		opts = append(opts, libp2p.ListenAddrs(listen...))
-	} else if !simulated {
+	} else {
 		opts = append(opts, libp2p.NoListenAddrs)
 	}
 	switch {
@@ -208,10 +212,17 @@ func (h *Host) open() error {
 	}
 	node, err := libp2p.New(append(opts, c.Options...)...)
 	if err != nil {
-		return fmt.Errorf("p2p: starting the host on %v: %w", c.Listen, errors.Join(err, conns.Close(), limits.Close()))
+		return fmt.Errorf("p2p: starting the host: %w", errors.Join(err, conns.Close(), limits.Close()))
 	}
 	h.host = node
 	close(opened)
+	if simulated || len(listen) == 0 {
+		return nil
+	}
+	// Not by an option: a host that fails to listen while it is built leaves goroutines behind.
+	if err := node.Network().Listen(listen...); err != nil {
+		return fmt.Errorf("p2p: listening on %s: %w; choose other addresses, or none to be reached through relays", strings.Join(c.Listen, ", "), err)
+	}
 	if got := ma.FilterAddrs(node.Network().ListenAddresses(), isDirect); len(got) < len(listen) {
 		h.log.Warn("not every listen address could be had; is another program using the port?", "wanted", c.Listen, "got", got)
 	}

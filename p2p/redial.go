@@ -14,17 +14,21 @@ const (
 	redials      = 8 // at a time
 	redialFirst  = time.Second
 	redialLast   = 10 * time.Minute
+	redialEager  = time.Hour // how long an outage is taken for a passing one
+	redialBase   = 15 * time.Second
+	redialEach   = 2 * time.Second
 	redialGiveUp = 24 * time.Hour
 	redialSpread = 2 * time.Second // when one lost hub is back, the others are tried within this
 	redialIdle   = time.Minute
 	longLived    = time.Minute // a connection that ends sooner was not wanted by the other side
+	fewStrikes   = 2
 	maxStrikes   = 9
 )
 
 // redialer keeps apart the hubs that are connected and those that were. A lost hub is
-// tried again after a quarter of the time that it has been away: of many hubs cut off
-// together some try every second, however long it lasts, and the first that gets through
-// wakes the rest.
+// tried again after an eighth of the time that it has been away, in the first hour sooner:
+// as often as one try in two seconds over all lost hubs allows. Of many hubs cut off
+// together some try every moment, and the first that gets through wakes the rest.
 type redialer struct {
 	mu      sync.Mutex
 	targets map[peer.ID]*target
@@ -88,7 +92,7 @@ func (h *Host) up(id peer.ID) {
 		return
 	}
 	for _, other := range r.targets {
-		if soon := now.Add(h.jitter(redialSpread)); !other.connected && other.strikes == 0 && other.next.After(soon) {
+		if soon := now.Add(h.jitter(redialSpread)); !other.connected && other.strikes <= fewStrikes && other.next.After(soon) {
 			other.next = soon
 		}
 	}
@@ -189,6 +193,22 @@ func (h *Host) redialLoop() {
 // enough reports that there are connections to spare.
 func (h *Host) enough() bool { return len(h.host.Network().Peers()) >= h.cfg.ConnLow }
 
+// pause is how long to wait after an attempt that failed.
+func (r *redialer) pause(t *target, now time.Time) time.Duration {
+	away := now.Sub(t.since)
+	limit := redialLast
+	if away < redialEager {
+		lost := 0
+		for _, other := range r.targets {
+			if !other.connected {
+				lost++
+			}
+		}
+		limit = min(limit, redialBase+time.Duration(lost)*redialEach)
+	}
+	return min(max(away/8, redialFirst<<t.strikes), limit)
+}
+
 // retry tries one hub and says when next.
 func (h *Host) retry(id peer.ID) {
 	nowhere := len(h.addrsOf(id)) == 0
@@ -209,7 +229,7 @@ func (h *Host) retry(id peer.ID) {
 	case nowhere && !t.named:
 		delete(r.targets, id) // it never said where it is: it may come back by itself
 	default: // also after a success: it counts once the other side has said that it is a hub
-		wait := min(max(now.Sub(t.since)/4, redialFirst<<t.strikes), redialLast)
+		wait := r.pause(t, now)
 		t.next = now.Add(h.jitter(wait))
 		if err != nil && t.named && !t.met && h.ctx.Err() == nil {
 			h.log.Info("a bootstrap hub does not answer yet", "hub", id, "again_in", wait, "error", err)
