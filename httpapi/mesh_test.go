@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aimarket/aimarket/catalog"
+	"github.com/aimarket/aimarket/internal/identity"
 )
 
 // What a peer ID is, as another implementation prints it: the key of 32 bytes 7.
@@ -232,6 +233,65 @@ func TestUnpublishInTheOpen(t *testing.T) {
 	}
 	h.do("DELETE", row+"?publisher_id=pub-2", "").want(403)
 	h.do("DELETE", row+"?publisher_id=pub-1", "").want(200)
+}
+
+// A trust score comes with its reasons.
+func TestReputationEvidence(t *testing.T) {
+	h := newHub(t)
+	h.post(prefix+"/federation/announce", `{"hub_url":"https://a.example"}`).want(200)
+	r := h.get(prefix + "/reputation/https://a.example").want(200)
+	r.is("status", `"pending"`).is("details.factors.penalty", "0").is("details.weights.bond", "0.3")
+	seen := map[string]bool{}
+	for e := range r.at("details.evidence").Elements {
+		seen[e.Get("factor").Str()] = e.Get("detail").Str() != ""
+	}
+	for _, factor := range []string{"age", "bond", "success_rate", "volume"} {
+		if !seen[factor] {
+			t.Errorf("nothing is said of %s: %s", factor, r.body)
+		}
+	}
+	if r := h.get(prefix + "/reputation/https://nobody.example").want(200); r.at("status").Exists() {
+		t.Errorf("a hub that nobody knows has a state: %s", r.body)
+	}
+}
+
+// event is a reputation event that a hub signed.
+func event(by *identity.Key, consumer, provider string, at time.Time) string {
+	stamp := at.UTC().Format(timeFormat)
+	signed := "type:invocation_succeeded|provider_hub:" + provider + "|timestamp:" + stamp + "|price_usd:0.5|latency_ms:120"
+	return `{"type":"invocation_succeeded","provider_hub":"` + provider + `","consumer_hub":"` + consumer + `","timestamp":"` + stamp +
+		`","price_usd":0.5,"latency_ms":120,"signature":{"algorithm":"ed25519","value":"` + by.SignBase64([]byte(signed)) + `"}}`
+}
+
+// Experiences that an active peer signed count once and are shown; strangers' do not.
+func TestReportedEvents(t *testing.T) {
+	h := newHub(t)
+	adm := bearerHeader(adminSecret)
+	reporter, provider := testKey("reporter"), testKey("provider")
+	for name, key := range map[string]*identity.Key{"reporter": reporter, "provider": provider} {
+		u := "https://" + name + ".example"
+		h.post(prefix+"/federation/announce", `{"hub_url":"`+u+`","signer_public_key":"`+key.PublicBase64()+`"}`, adm).want(200)
+		h.post(prefix+"/federation/peers/approve", `{"url":"`+u+`"}`, adm).want(200)
+	}
+	at := h.clock.Now()
+	good := event(reporter, "https://reporter.example", "https://provider.example", at)
+	bad := []string{
+		event(provider, "https://reporter.example", "https://provider.example", at.Add(time.Second)), // another's signature
+		event(reporter, "https://stranger.example", "https://provider.example", at),
+		event(reporter, "https://reporter.example", "https://provider.example", at.Add(-25*time.Hour)),
+		`7`, `{}`, `null`,
+	}
+	post := func(events ...string) *response {
+		return h.post(prefix+"/reputation/events", `{"events":[`+strings.Join(events, ",")+`]}`).want(200)
+	}
+	post(append(bad, good, good)...).is("received", "1").is("rejected", itoa(len(bad))).is("replayed", "1")
+	post(good).is("received", "0").is("replayed", "1")
+	r := h.get(prefix + "/reputation/https://provider.example").want(200)
+	r.is("recent_events.0.type", `"invocation_succeeded"`).is("recent_events.0.price_usd", "0.5").is("recent_events.0.latency_ms", "120").
+		is("recent_events.0.consumer_hub", `"https://reporter.example"`)
+	if r.at("recent_events").Len() != 1 {
+		t.Errorf("%s", r.body)
+	}
 }
 
 // A hub without an address is asked for by its key.

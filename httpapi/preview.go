@@ -29,7 +29,7 @@ func (s *Server) preview(w http.ResponseWriter, r *http.Request, rt *route) {
 	limit := min(args.integer("limit", defaultPreview), maxPreview)
 	rows, err := s.cfg.Catalog.Preview(r.Context(), args["url"], limit)
 	if err != nil && !errors.Is(err, catalog.ErrUnknown) { // a stranger offers nothing
-		s.fail(w, r, peerProblem(err))
+		s.fail(w, r, internalError(err))
 		return
 	}
 	b := newBody(256 + 700*len(rows)).openList("capabilities")

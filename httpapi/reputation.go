@@ -46,7 +46,11 @@ func (s *Server) reputation(w http.ResponseWriter, r *http.Request, rt *route) {
 	}
 	b = b.open("details").str("provider_hub", hub).float("trust_score", rep.TrustScore).
 		open("weights").float("age", 0.2).float("bond", 0.3).float("success_rate", 0.35).float("volume", 0.15).close()
-	b = factorMembers(b.open("factors"), rep.Factors).close().close().openList("recent_events")
+	b = factorMembers(b.open("factors"), rep.Factors).close().openList("evidence")
+	for i := range rep.Evidence {
+		b = rep.Evidence[i].AppendJSON(b.comma())
+	}
+	b = b.closeList().close().openList("recent_events")
 	for _, e := range s.eventsOf(hub) {
 		b = append(b.element(), e.members...).close()
 	}
@@ -54,7 +58,8 @@ func (s *Server) reputation(w http.ResponseWriter, r *http.Request, rt *route) {
 }
 
 func factorMembers(b jsonBody, f catalog.Factors) jsonBody {
-	return b.float("age", f.Age).float("bond", f.Bond).float("success_rate", f.SuccessRate).float("volume", f.Volume)
+	return b.float("age", roundTo(f.Age, 4)).float("bond", roundTo(f.Bond, 4)).float("success_rate", roundTo(f.SuccessRate, 4)).
+		float("volume", roundTo(f.Volume, 4)).float("penalty", roundTo(f.Penalty, 4))
 }
 
 // slashes is the log of bonds that were taken from hubs, which crawlers of the protocol

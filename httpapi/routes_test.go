@@ -26,6 +26,7 @@ type probe struct {
 var probeHubs = map[string][]func(*setup){
 	"plain":          nil,
 	"chatty":         nil,
+	"remembering":    nil,
 	"no tokens":      {noTokens},
 	"production":     {noTokens, production},
 	"money off":      {moneyOff},
@@ -269,12 +270,18 @@ func probes() []probe {
 		{"DELETE " + v + "/federation/peers", 422, "", ask("DELETE", v+"/federation/peers", "")},
 		{"DELETE " + v + "/federation/peers", 503, "no tokens", ask("DELETE", v+"/federation/peers?url=https://x.example", "")},
 		{"GET " + v + "/federation/preview", 200, "", ask("GET", v+"/federation/preview?url=https://x.example&limit=999", "")},
-		{"GET " + v + "/federation/preview", 400, "", ask("GET", v+"/federation/preview?url=ftp://x", "")},
 		{"GET " + v + "/federation/preview", 422, "", ask("GET", v+"/federation/preview", "")},
 		{"POST " + reject, 200, "", func(h *hub) *response { return h.post(reject, `{"url":"`+known(h, "fifth")+`"}`, adm) }},
 		{"POST " + reject, 401, "", ask("POST", reject, `{"url":"https://x.example"}`)},
 		{"POST " + reject, 403, "", ask("POST", reject, `{"url":"https://x.example"}`, wrong)},
 		{"POST " + reject, 404, "", ask("POST", reject, `{"url":"https://x.example"}`, adm)},
+		{"POST " + reject, 409, "remembering", func(h *hub) *response {
+			for i := range catalog.MaxRejected {
+				h.quick("POST", v+"/federation/announce", fmt.Sprintf(`{"hub_url":"https://no-%d.example"}`, i), adm)
+				h.quick("POST", reject, fmt.Sprintf(`{"url":"https://no-%d.example"}`, i), adm)
+			}
+			return h.post(reject, `{"url":"`+known(h, "one-too-many")+`"}`, adm)
+		}},
 		{"POST " + reject, 413, "", ask("POST", reject, huge(MaxBody))},
 		{"POST " + reject, 422, "", ask("POST", reject, `{}`)},
 		{"POST " + reject, 503, "no tokens", ask("POST", reject, `{"url":"https://x.example"}`)},

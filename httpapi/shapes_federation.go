@@ -27,8 +27,13 @@ var peerCommon = []prop{
 	).about("Its present connection over the mesh; absent where this hub speaks HTTP only.")),
 }
 
+// weights are the protocol's of each factor; factors what a hub reaches of each, 0…1.
+func weights() []prop {
+	return []prop{req("age", number()), req("bond", number()), req("success_rate", number()), req("volume", number())}
+}
+
 func factorSchema() *schema {
-	return object(req("age", number()), req("bond", number()), req("success_rate", number()), req("volume", number()))
+	return object(append(weights(), req("penalty", number().about("Share of the weighed sum that is taken off for what the hub signed against itself.")))...)
 }
 
 var (
@@ -40,6 +45,7 @@ var (
 	peerSchema = object(append([]prop{
 		req("capabilities_count", integer()), req("trust_score", number()), req("trust_basis", text()), req("trust_factors", factorSchema()),
 		req("observations_30d", integer()), req("pin_reject_reason", text()), req("route_status", text().oneOf("live", "stale", "unavailable")),
+		req("away", boolean().about("Silent for so long that its capabilities are off until it is heard again.")),
 	}, peerCommon...)...).named("Peer")
 
 	pendingSchema = object(append([]prop{
@@ -87,7 +93,10 @@ var (
 	reputationSchema = object(
 		req("hub_url", text()), req("trust_score", number()), req("basis", text()), req("observations_30d", integer()),
 		opt("status", text()), opt("why", text()),
-		req("details", object(req("provider_hub", text()), req("trust_score", number()), req("weights", factorSchema()), req("factors", factorSchema()), opt("evidence", object()))),
+		req("details", object(req("provider_hub", text()), req("trust_score", number()), req("weights", object(weights()...)), req("factors", factorSchema()), req("evidence", list(object(
+			req("factor", text()), req("source", text().about("self: this hub's own knowledge; peers: signed events of others; hub: what the judged one signed.")), req("detail", text()),
+			opt("count", integer()), opt("good", integer()),
+		))))),
 		req("recent_events", list(object(req("type", text()), req("timestamp", text()), req("price_usd", number()), req("latency_ms", number()), req("consumer_hub", text())))),
 	).named("Reputation")
 

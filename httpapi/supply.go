@@ -140,24 +140,29 @@ func (s *Server) unpublish(w http.ResponseWriter, r *http.Request, rt *route) {
 		return
 	}
 	key := catalog.Key{ProductID: pathValue(r, "product_id"), CapabilityID: pathValue(r, "capability_id"), SourceHub: catalog.Local}
-	if publisher == "" && s.isOperator(r) {
-		// The operator may take off anybody's row without knowing whose it is.
+	shown := publisher
+	switch {
+	case publisher != "":
+	case !s.isOperator(r):
+		s.fail(w, r, refuse(http.StatusBadRequest, string(catalog.GatePublisher), "publisher_id is required: the one under which the capability was registered"))
+		return
+	default: // the operator may take off anybody's row without knowing whose it is
 		if row, err := s.cfg.Catalog.Lookup(r.Context(), key.ProductID, key.CapabilityID, key.SourceHub); err == nil && row.Key == key {
-			publisher = row.PublisherID
+			shown = row.PublisherID
 		}
 	}
 	if err := s.cfg.Catalog.Unpublish(r.Context(), key.ProductID, key.CapabilityID, publisher); err != nil {
-		s.fail(w, r, unpublishProblem(err, key, publisher))
+		s.fail(w, r, unpublishProblem(err, key))
 		return
 	}
 	send(w, http.StatusOK, newBody(192).yes("unpublished", true).str("product_id", key.ProductID).str("capability_id", key.CapabilityID).
-		str("publisher_id", publisher).str("protocol_version", protocolVersion).end())
+		str("publisher_id", shown).str("protocol_version", protocolVersion).end())
 }
 
-func unpublishProblem(err error, key catalog.Key, publisher string) *problem {
+func unpublishProblem(err error, key catalog.Key) *problem {
 	var gate *catalog.GateError
 	switch {
-	case errors.As(err, &gate) && publisher != "" && (gate.Gate == catalog.GateProduct || gate.Gate == catalog.GatePublisher):
+	case errors.As(err, &gate) && gate.Gate == catalog.GateProduct:
 		return refuse(http.StatusForbidden, "wrong_publisher", gate.Detail)
 	case errors.Is(err, catalog.ErrUnknown):
 		return refuse(http.StatusNotFound, "unknown_capability", clip(key.ProductID, 80)+"/"+clip(key.CapabilityID, 80)+

@@ -42,7 +42,7 @@ func (s *Server) knownRoutes() []*route {
 				query(req("url", text().length(1, 256))),
 				query(opt("limit", integer().atLeast(0).about("At most 500.").or(defaultPreview))),
 			},
-			answers: []answer{ok("Its rows; none for a hub that is unknown or admitted.", previewSchema), no(http.StatusBadRequest, "invalid_url.")},
+			answers: []answer{ok("Its rows; none for a hub that is unknown or admitted.", previewSchema)},
 			handle:  s.preview,
 		},
 	}

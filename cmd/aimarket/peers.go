@@ -93,8 +93,11 @@ func peerRow(p client.Peer, now time.Time) []string {
 	if state == "" {
 		state = "active"
 	}
-	if state == "active" && p.RouteStatus == "stale" {
-		state = "active, stale"
+	switch {
+	case p.Away:
+		state += ", away"
+	case state == "active" && p.RouteStatus == "stale":
+		state += ", stale"
 	}
 	address, latency := "-", "-"
 	switch {

@@ -111,13 +111,13 @@ func fetch(ctx context.Context, url string) ([]byte, error) {
 	return c.Fetch(ctx, "")
 }
 
-// unwrap takes the receipt out of an invoke answer or refusal, and the head out of an
-// update, so that the whole can be verified as it was saved.
+// unwrap takes the receipt out of an invoke answer or refusal, so that the whole
+// answer can be verified as it was saved.
 func unwrap(doc canon.Value) canon.Value {
 	if doc.Get("signature").Exists() {
 		return doc
 	}
-	for _, name := range []string{"receipt", "rejection_receipt", "announcement"} {
+	for _, name := range []string{"receipt", "rejection_receipt"} {
 		if r := doc.Get(name); r.Get("signature").Exists() {
 			return r
 		}

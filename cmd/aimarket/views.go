@@ -78,7 +78,7 @@ type trustCmd struct {
 
 // Help is shown by aimarket trust --help.
 func (trustCmd) Help() string {
-	return `The score is the weighted sum of its factors, each 0…1, and EVIDENCE what each rests on. It is the opinion of the hub
+	return `The score is the weighted sum of its factors, each 0…1; the evidence says what each rests on. It is the opinion of the hub
 that is asked. A hub without an address is named by its key, libp2p://… as peers prints it.
 
 Examples:
@@ -109,7 +109,13 @@ func (c trustCmd) Run(e *env) error {
 		Details struct {
 			Weights  map[string]float64 `json:"weights"`
 			Factors  map[string]float64 `json:"factors"`
-			Evidence map[string]string  `json:"evidence"`
+			Evidence []struct {
+				Factor string `json:"factor"`
+				Source string `json:"source"`
+				Detail string `json:"detail"`
+				Count  int64  `json:"count"`
+				Good   int64  `json:"good"`
+			} `json:"evidence"`
 		} `json:"details"`
 		Events []struct {
 			Type     string      `json:"type"`
@@ -129,11 +135,28 @@ func (c trustCmd) Run(e *env) error {
 	var rows [][]string
 	for _, name := range []string{"age", "bond", "success_rate", "volume"} {
 		if f, ok := a.Details.Factors[name]; ok {
-			rows = append(rows, []string{name, fmt.Sprintf("%.4f", f), fmt.Sprintf("%.2f", a.Details.Weights[name]), a.Details.Evidence[name]})
+			rows = append(rows, []string{name, fmt.Sprintf("%.4f", f), fmt.Sprintf("%.2f", a.Details.Weights[name])})
 		}
 	}
+	if p := a.Details.Factors["penalty"]; p > 0 {
+		rows = append(rows, []string{"penalty", fmt.Sprintf("%.4f", p), "share taken off"})
+	}
 	if len(rows) > 0 {
-		if err := e.table("FACTOR VALUE WEIGHT EVIDENCE", rows); err != nil {
+		if err := e.table("FACTOR VALUE WEIGHT", rows); err != nil {
+			return err
+		}
+	}
+	rows = nil
+	for _, v := range a.Details.Evidence {
+		count := "-"
+		if v.Count > 0 {
+			count = fmt.Sprintf("%d of %d", v.Good, v.Count)
+		}
+		rows = append(rows, []string{v.Factor, v.Source, count, v.Detail})
+	}
+	if len(rows) > 0 {
+		fmt.Fprintln(e.out)
+		if err := e.table("EVIDENCE-FOR KNOWN-BY GOOD WHAT", rows); err != nil {
 			return err
 		}
 	}

@@ -196,7 +196,10 @@ func TestRequests(t *testing.T) {
 			`POST /hub/ai-market/v2/federation/peers/reject {"url":"https://a"}`, map[string]string{"Authorization": "Bearer adm"}},
 		{"remove", func() error { _, err := hub.RemovePeer(ctx, "adm", "https://a"); return err }, `{}`,
 			"DELETE /hub/ai-market/v2/federation/peers?url=https%3A%2F%2Fa ", map[string]string{"Authorization": "Bearer adm"}},
-		{"repin", func() error { _, err := hub.Repin(ctx, "adm", client.Repin{URL: "https://a", PublicKey: "k"}); return err }, `{}`,
+		{"repin", func() error {
+			_, err := hub.Repin(ctx, "adm", client.Repin{URL: "https://a", PublicKey: "k"})
+			return err
+		}, `{}`,
 			`POST /hub/ai-market/v2/federation/peers/repin {"url":"https://a","public_key":"k","trusted":null}`, map[string]string{"Authorization": "Bearer adm"}},
 		{"crawl", func() error { _, err := hub.Crawl(ctx, "adm"); return err }, `{}`,
 			"POST /hub/ai-market/v2/federation/crawl ", map[string]string{"Authorization": "Bearer adm"}},

@@ -22,6 +22,7 @@ type Peer struct {
 	LastSeen      string      `json:"last_seen"`
 	LastCrawl     string      `json:"last_crawl"`
 	RouteStatus   string      `json:"route_status"`
+	Away          bool        `json:"away"`
 	PublicKey     string      `json:"public_key"`
 	AdvertisedKey string      `json:"advertised_public_key"`
 	ClaimedURL    string      `json:"claimed_url"`
