@@ -11,14 +11,12 @@ func bestKey(capabilityID, hub string) Key { return Key{CapabilityID: capability
 
 // Lookup finds what a call names: the exact (product, capability, hub), else the
 // row of that hub with this capability id and the best trust, since clients guess or
-// omit the product (consumer notes §3, invoke). An empty hub, or this hub's own
-// URL, is Local. *UnknownError if there is none.
+// omit the product (consumer notes §3, invoke). An empty hub, or an address of
+// this hub, is Local. *UnknownError if there is none.
 //
 // The schemas of the result are shared: callers must not change them.
 func (c *Catalog) Lookup(ctx context.Context, productID, capabilityID, sourceHub string) (Capability, error) {
-	if sourceHub == "" || strings.TrimSuffix(sourceHub, "/") == c.cfg.HubURL {
-		sourceHub = Local
-	}
+	sourceHub = c.nowAt(sourceHub)
 	noHub := sourceHub != Local && !c.isActive(sourceHub)
 	if noHub || !ValidID(capabilityID) {
 		return Capability{}, &UnknownError{ProductID: productID, CapabilityID: capabilityID, SourceHub: sourceHub, NoHub: noHub}
@@ -43,6 +41,29 @@ func (c *Catalog) Lookup(ctx context.Context, productID, capabilityID, sourceHub
 		return Capability{}, &UnknownError{ProductID: productID, CapabilityID: capabilityID, SourceHub: sourceHub}
 	}
 	return *r, nil
+}
+
+// nowAt is the source hub under which rows of a hub are listed now: Local for every
+// address of this hub, and for one that was known by its key alone, its present URL.
+func (c *Catalog) nowAt(sourceHub string) string {
+	if sourceHub == Local {
+		return Local
+	}
+	sourceHub = strings.TrimSuffix(sourceHub, "/")
+	if sourceHub == "" || sourceHub == c.cfg.HubURL || sourceHub == c.mesh.ownURL {
+		return Local
+	}
+	if a := c.addresses.Load(); a != nil && a.PublicURL == sourceHub {
+		return Local
+	}
+	if isKeyURL(sourceHub) && !c.isActive(sourceHub) {
+		if key, ok := keyOfURL(sourceHub); ok {
+			if p, known := c.PeerByKey(key); known {
+				return p.URL
+			}
+		}
+	}
+	return sourceHub
 }
 
 // get returns a row with its measurements from the cache or the store; nil if it

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -162,3 +163,21 @@ func expect(t fataler, what string, in Intake, verdict Verdict, reason string) {
 }
 
 func at(d time.Duration) time.Time { return testStart.Add(d) }
+
+// must0 is must for tests of rapid too.
+func must0(t fataler, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+}
+
+// toolFrom is a tool as an update carries it.
+func toolFrom(t fataler, text string) Tool {
+	t.Helper()
+	v, err := canon.Parse([]byte(text))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return Tool{RowID: toolID(v), Raw: []byte(text), Digest: sha256.Sum256([]byte(text))}
+}

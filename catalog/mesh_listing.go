@@ -66,22 +66,22 @@ var emptyListing = (&digests{}).digest()
 // digest is the listing digest: SHA-256 over listingForm and, in order, product id,
 // zero byte, capability id, zero byte and the tool's SHA-256.
 func (l *digests) digest() string {
-	buf := append(make([]byte, 0, len(listingForm)+96*len(l.entries)), listingForm...)
+	h := sha256.New()
+	buf := append(make([]byte, 0, 4<<10), listingForm...)
 	for i := range l.entries {
 		e := &l.entries[i]
+		if len(buf)+len(e.ProductID)+len(e.CapabilityID)+2+len(e.digest) > cap(buf) {
+			h.Write(buf)
+			buf = buf[:0]
+		}
 		buf = append(buf, e.ProductID...)
 		buf = append(buf, 0)
 		buf = append(buf, e.CapabilityID...)
 		buf = append(buf, 0)
 		buf = append(buf, e.digest[:]...)
 	}
-	sum := sha256.Sum256(buf)
-	return hex.EncodeToString(sum[:])
-}
-
-// find returns where an id is or would be.
-func (l *digests) find(id RowID) (int, bool) {
-	return slices.BinarySearchFunc(l.entries, id, func(e listed, id RowID) int { return e.compare(id) })
+	h.Write(buf)
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // listingOf orders changes: tools, and removed ids as entries of size and digest zero.

@@ -16,6 +16,7 @@ const MaxNewcomersPerMin = 3000
 // meshState is what the catalogue keeps of the mesh beside its peers.
 type meshState struct {
 	ownKey    identity.PublicKey
+	ownURL    string                        // KeyURL of ownKey
 	seedURLs  map[string]identity.PublicKey // base URL of a seed → its pinned key
 	seedKeys  map[identity.PublicKey]string // the inverse
 	newcomers *limit.Limiter
@@ -44,6 +45,7 @@ func (c *Catalog) openMesh() error {
 	if m.ownKey, err = identity.ParsePublicKey(c.cfg.Signer.PublicBase64()); err != nil {
 		return fmt.Errorf("the signer's public key: %w", err)
 	}
+	m.ownURL = KeyURL(m.ownKey)
 	m.byKey = map[identity.PublicKey]string{}
 	m.retired = map[identity.PublicKey]string{}
 	m.seedURLs = map[string]identity.PublicKey{}

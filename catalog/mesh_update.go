@@ -63,7 +63,10 @@ func ParseUpdate(raw []byte) (*Update, error) {
 	if err := u.readRemoved(v.Get("removed")); err != nil {
 		return nil, err
 	}
-	return u, u.bind()
+	if err := u.bind(); err != nil {
+		return nil, err
+	}
+	return u, nil
 }
 
 // bind orders the changes and compares them with what the head says.
