@@ -60,7 +60,7 @@ func jsonText(t testing.TB, v any) []byte {
 // discoveryDoc is a plain discovery document; changes set members, nil takes them out.
 func (s *stranger) discoveryDoc(changes members) members {
 	doc := members{
-		"name": "Hub of " + s.url, "protocol_versions": []string{"v1", "v2"}, "hub_version": "2.1.0",
+		"name": "Hub of a stranger", "protocol_versions": []string{"v1", "v2"}, "hub_version": "2.1.0",
 		"manifest_url": s.url + manifestPath, "signer_public_key": s.key.PublicBase64(), "capabilities_count": 3,
 		"generated_at": stamp(s.clock.Now()), "peers": []any{}, "federation": members{"seed_list": []string{}},
 	}
