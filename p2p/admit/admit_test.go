@@ -62,18 +62,18 @@ func TestAdmitterWakes(t *testing.T) {
 		m, o := newMarket(h), newOffice()
 		newAdmitter(t, m, o)
 		synctest.Wait()
-		first := o.asked
+		first := o.asks()
 		time.Sleep(maxAsk - time.Second)
 		synctest.Wait()
-		if o.asked != first {
-			t.Errorf("asked %d times for nothing", o.asked-first)
+		if o.asks() != first {
+			t.Errorf("asked %d times for nothing", o.asks()-first)
 		}
 		o.mu.Lock()
 		o.waiting = append(o.waiting, h.peer())
 		o.mu.Unlock()
 		o.due <- struct{}{}
 		synctest.Wait()
-		if len(o.noted[base]) != 1 {
+		if len(o.trials(base)) != 1 {
 			t.Error("a new peer was not tried")
 		}
 
@@ -87,12 +87,12 @@ func TestAdmitterWakes(t *testing.T) {
 		o.mu.Unlock()
 		time.Sleep(59 * time.Second)
 		synctest.Wait()
-		if len(o.noted[base]) != 1 {
+		if len(o.trials(base)) != 1 {
 			t.Error("tried before its time")
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if len(o.noted[base]) != 2 {
+		if len(o.trials(base)) != 2 {
 			t.Error("not tried when its time came")
 		}
 	})
@@ -107,7 +107,7 @@ func TestAdmitterRestsWhenTrialsCannotBeRecorded(t *testing.T) {
 		newAdmitter(t, newMarket(h), o)
 		time.Sleep(24 * time.Hour) // 1, 2, 4 … 32 minutes, then hourly
 		synctest.Wait()
-		if n := len(o.noted[base]); n < 25 || n > 32 {
+		if n := len(o.trials(base)); n < 25 || n > 32 {
 			t.Errorf("%d trials in a day", n)
 		}
 		if len(o.reports) != 0 {
@@ -152,7 +152,7 @@ func TestTrialIsBoundedInTime(t *testing.T) {
 		if took := time.Since(began); got.Passed || took > TrialTimeout {
 			t.Errorf("%v after %v", got, took)
 		}
-		if len(o.noted[base]) != 1 {
+		if len(o.trials(base)) != 1 {
 			t.Error("not recorded")
 		}
 	})

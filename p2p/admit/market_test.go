@@ -273,3 +273,15 @@ func newAdmitter(t *testing.T, m *market, o *office, change ...func(*Config)) *A
 }
 
 var visitorForm = regexp.MustCompile(`^assay-[0-9a-f]{12}$`)
+
+func (o *office) trials(url string) []catalog.Trial {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.noted[url]
+}
+
+func (o *office) asks() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.asked
+}

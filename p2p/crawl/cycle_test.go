@@ -2,6 +2,7 @@ package crawl
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -450,6 +451,20 @@ func TestCrawlHub(t *testing.T) {
 	}
 	if _, err := c.CrawlHub(t.Context(), "nonsense"); err == nil {
 		t.Error("nonsense is a hub")
+	}
+}
+
+func TestReportOnTheWire(t *testing.T) {
+	got, err := json.Marshal(Report{Discovered: 1, Hubs: []HubReport{{URL: "http://a.example", Outcome: OutcomeIndexed, Indexed: 2,
+		Dropped: []catalog.Dropped{{RowID: catalog.RowID{ProductID: "p", CapabilityID: "c"}, Reason: "r"}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"discovered":1,"indexed":0,"errors":0,"peers_found":0,"truncated":false,"hubs":[{"url":"http://a.example","depth":0,"discoverer":"","status":"",` +
+		`"outcome":"indexed","indexed":2,"new_peers":0,"duration_ns":0,"dropped":[{"product_id":"p","capability_id":"c","reason":"r"}]}],` +
+		`"started_at":"0001-01-01T00:00:00Z","duration_ns":0}`
+	if string(got) != want {
+		t.Errorf("%s", got)
 	}
 }
 

@@ -1,6 +1,7 @@
 package crawl
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/aimarket/aimarket/catalog"
@@ -24,10 +25,30 @@ type HubReport struct {
 	Status     string            `json:"status"`  // state of the peer afterwards, "" if it is none
 	Outcome    string            `json:"outcome"` // an Outcome constant
 	Detail     string            `json:"detail,omitempty"`
-	Indexed    int               `json:"indexed"` // tools that its manifest lists and the catalogue took
-	Dropped    []catalog.Dropped `json:"dropped,omitempty"`
+	Indexed    int               `json:"indexed"`   // tools that its manifest lists and the catalogue took
+	Dropped    []catalog.Dropped `json:"-"`         // printed as dropped, see MarshalJSON
 	NewPeers   int               `json:"new_peers"` // addresses that it was the first to name
 	Duration   time.Duration     `json:"duration_ns"`
+}
+
+// droppedTool is a catalog.Dropped in the names of the protocol.
+type droppedTool struct {
+	ProductID    string `json:"product_id"`
+	CapabilityID string `json:"capability_id"`
+	Reason       string `json:"reason"`
+}
+
+// MarshalJSON prints the dropped tools with the protocol's names of their ids.
+func (h HubReport) MarshalJSON() ([]byte, error) {
+	type plain HubReport // without this method
+	var dropped []droppedTool
+	for _, d := range h.Dropped {
+		dropped = append(dropped, droppedTool{d.ProductID, d.CapabilityID, d.Reason})
+	}
+	return json.Marshal(struct {
+		plain
+		Dropped []droppedTool `json:"dropped,omitempty"`
+	}{plain(h), dropped})
 }
 
 // Report is one cycle. The first four members are the protocol's.

@@ -45,7 +45,7 @@ func TestStartCrawlsAtItsInterval(t *testing.T) {
 			k := newCrawler(t, w, s, seeds(name(0)), every(c.interval), drawn(c.draw))
 			k.Start()
 			k.Start()
-			count := func() int { synctest.Wait(); return len(w.asked) }
+			count := func() int { synctest.Wait(); return len(w.requests()) }
 			time.Sleep(FirstCycle - time.Second)
 			if n := count(); n != 0 {
 				t.Fatalf("%d requests before the first cycle", n)
@@ -72,7 +72,7 @@ func TestStartWithoutIntervalDoesNothing(t *testing.T) {
 		w.add(name(0))
 		newCrawler(t, w, newShelf(), seeds(name(0))).Start()
 		time.Sleep(24 * time.Hour)
-		if len(w.asked) != 0 {
+		if len(w.requests()) != 0 {
 			t.Error("it crawled")
 		}
 	})
@@ -103,19 +103,19 @@ func TestFailingHubsAreLeftAlone(t *testing.T) {
 		time.Sleep(100 * time.Hour)
 		synctest.Wait()
 		// 2, 4, 8 … 1024 minutes, then one a day.
-		if n := len(w.asked); n < 13 || n > 16 {
+		if n := len(w.requests()); n < 13 || n > 16 {
 			t.Errorf("asked %d times in 100 hours", n)
 		}
-		before := len(w.asked)
+		before := len(w.requests())
 		r := crawl(t, k)
-		if h := of(t, r, name(0)); h.Outcome != OutcomeFailed || len(w.asked) != before+1 {
-			t.Errorf("asked by hand: %+v, %d requests", h, len(w.asked)-before)
+		if h := of(t, r, name(0)); h.Outcome != OutcomeFailed || len(w.requests()) != before+1 {
+			t.Errorf("asked by hand: %+v, %d requests", h, len(w.requests())-before)
 		}
-		w.sites[name(0)].serve = nil
+		w.change(func() { w.sites[name(0)].serve = nil })
 		crawl(t, k)
-		before = len(w.asked)
+		before = len(w.requests())
 		time.Sleep(5 * time.Minute)
-		if len(w.asked) < before+2 {
+		if len(w.requests()) < before+2 {
 			t.Error("a hub that came back is still left alone")
 		}
 	})
@@ -132,15 +132,15 @@ func TestJoiningACycleTriesWhatItSkipped(t *testing.T) {
 		time.Sleep(FirstCycle + 25*time.Second) // the first cycle is over
 		time.Sleep(55 * time.Second)            // the second is under way
 		synctest.Wait()
-		if w.open[""] != 1 {
-			t.Fatalf("%d exchanges under way; the test has its times wrong", w.open[""])
+		if w.opened() != 1 {
+			t.Fatalf("%d exchanges under way; the test has its times wrong", w.opened())
 		}
-		before := strings.Count(strings.Join(w.asked, " "), name(0))
+		before := strings.Count(strings.Join(w.requests(), " "), name(0))
 		r := crawl(t, k)
 		if h := of(t, r, name(0)); h.Outcome != OutcomeFailed {
 			t.Errorf("%+v", h)
 		}
-		if n := strings.Count(strings.Join(w.asked, " "), name(0)); n != before+1 {
+		if n := strings.Count(strings.Join(w.requests(), " "), name(0)); n != before+1 {
 			t.Errorf("asked %d times more", n-before)
 		}
 	})
@@ -239,8 +239,8 @@ func TestNoticed(t *testing.T) {
 			k.Noticed(bad, "x")
 		}
 		synctest.Wait()
-		if len(k.Visitors()) != 0 || len(s.sights) != 0 {
-			t.Fatalf("%v %v", k.Visitors(), s.sights)
+		if len(k.Visitors()) != 0 || len(s.sighted()) != 0 {
+			t.Fatalf("%v %v", k.Visitors(), s.sighted())
 		}
 		k.Noticed("http://A.example/", "Hub/1\n"+strings.Repeat("y", 300))
 		time.Sleep(time.Hour)
@@ -250,8 +250,8 @@ func TestNoticed(t *testing.T) {
 		if len(v) != 1 || v[0].HubURL != "http://a.example" || v[0].Hits != 2 || v[0].UserAgent != "Hub/2" || v[0].LastSeen.Sub(v[0].FirstSeen) != time.Hour {
 			t.Errorf("%+v", v)
 		}
-		if s.sights[0] != "http://a.example|crawler|1" || s.peers["http://a.example"].Status != catalog.PeerPending {
-			t.Errorf("%v", s.sights)
+		if pending := s.Peers(catalog.PeerPending); s.sighted()[0] != "http://a.example|crawler|1" || len(pending) != 1 || pending[0].URL != "http://a.example" {
+			t.Errorf("%v", s.sighted())
 		}
 		if n := len(shownAgent("Hub/1\n" + strings.Repeat("y", 300))); n != MaxUserAgent-1 {
 			t.Errorf("a user agent of %d bytes is kept", n)
@@ -264,7 +264,7 @@ func TestNoticed(t *testing.T) {
 		if n := len(k.Visitors()); n != MaxVisitors {
 			t.Errorf("%d visitors", n)
 		}
-		if len(s.sights) != 2+2*MaxVisitors {
+		if len(s.sighted()) != 2+2*MaxVisitors {
 			t.Error("who is not listed is not looked at either")
 		}
 		time.Sleep(visitorRest)
@@ -293,7 +293,7 @@ func TestNoticedDropsWhatIsTooMuch(t *testing.T) {
 			k.Noticed(name(i), "")
 		}
 		time.Sleep(time.Hour)
-		if n := len(s.sights); n < NoticeBacklog || n > NoticeBacklog+1 {
+		if n := len(s.sighted()); n < NoticeBacklog || n > NoticeBacklog+1 {
 			t.Errorf("%d looked at", n)
 		}
 		families, err := reg.Gather()

@@ -121,6 +121,25 @@ func (w *world) Do(ctx context.Context, method, url string, h http.Header, body 
 	return s.answer(r)
 }
 
+// requests, opened and change are for tests whose crawler works in the background.
+func (w *world) requests() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.asked)
+}
+
+func (w *world) opened() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.open[""]
+}
+
+func (w *world) change(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
 // answer is what an honest hub sends.
 func (s *site) answer(r *http.Request) (*safehttp.Response, error) {
 	var doc []byte
@@ -314,6 +333,12 @@ func (s *shelf) TakeUnreachable(_ context.Context, url, why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unreachable[url] = why
+}
+
+func (s *shelf) sighted() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.sights)
 }
 
 func (s *shelf) Peers(state catalog.PeerState) (out []catalog.PeerInfo) {
