@@ -3,7 +3,10 @@ package node
 import (
 	"fmt"
 	"net"
+	"strings"
 
+	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/aimarket/aimarket/catalog"
@@ -28,6 +31,10 @@ func (n *Node) Banner() string {
 	if n.cfg.Money == ledger.Off {
 		money = "off: every call is free"
 	}
+	mesh := "off: this hub speaks HTTP only"
+	if n.mesh.host != nil {
+		mesh = n.JoinAddress()
+	}
 	return fmt.Sprintf(`
   %s (aimarket %s)
 
@@ -37,10 +44,32 @@ func (n *Node) Banner() string {
     key        %[5]s
     listed     %[6]d capabilities
     money      %[7]s
+    mesh       %[8]s
 
   Try: aimarket search "count the words of a text"      Stop: Ctrl-C
 
-`, n.cfg.HubName, n.cfg.Version, n.cfg.HubURL, n.cfg.DataDir, n.PublicKey(), n.catalog.Counts().Total, money)
+`, n.cfg.HubName, n.cfg.Version, n.cfg.HubURL, n.cfg.DataDir, n.PublicKey(), n.catalog.Counts().Total, money, mesh)
+}
+
+// JoinAddress is the multiaddr to give to --bootstrap of another hub: a public one if
+// there is one, else one of the local network, else this machine's own; "" without a mesh.
+func (n *Node) JoinAddress() string {
+	if n.mesh.host == nil {
+		return ""
+	}
+	best, rank := "", -1
+	for _, a := range append(n.mesh.host.Multiaddrs(), n.mesh.host.ListenAddresses()...) {
+		r := 2
+		if m, err := multiaddr.NewMultiaddr(a); err != nil || manet.IsIPLoopback(m) {
+			r = 0
+		} else if manet.IsPrivateAddr(m) {
+			r = 1
+		}
+		if r > rank && strings.Contains(a, "/tcp/") || best == "" {
+			best, rank = a, r
+		}
+	}
+	return best
 }
 
 // unready lists what keeps the hub from serving; readiness shows it.

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/aimarket/aimarket/catalog"
+	"github.com/aimarket/aimarket/httpapi"
 	"github.com/aimarket/aimarket/internal/identity"
 	"github.com/aimarket/aimarket/p2p"
 	"github.com/aimarket/aimarket/p2p/admit"
@@ -23,7 +24,14 @@ type mesh struct {
 	gossip  *gossip.Mesh
 	crawler *crawl.Crawler
 	trials  *admit.Admitter
+
+	ctx   context.Context // of reads in the background
+	soon  chan struct{}   // a place for each of them
+	reads sync.WaitGroup
 }
+
+// maxSoon bounds the hubs that are read in the background at once, outside a cycle.
+const maxSoon = 8
 
 // openMesh starts the host, the gossip, the crawler and the trials. The API must be
 // there: hubs call it over streams from the first connection on.
@@ -43,6 +51,10 @@ func (n *Node) openMesh(ctx context.Context) error {
 	}
 	n.mesh.crawler = crawler
 	n.onClose("crawler", func(context.Context) error { return crawler.Close() })
+	var stop context.CancelFunc
+	n.mesh.ctx, stop = context.WithCancel(context.WithoutCancel(ctx))
+	n.mesh.soon = make(chan struct{}, maxSoon)
+	n.onClose("reads of admitted hubs", func(context.Context) error { stop(); n.mesh.reads.Wait(); return nil })
 	crawler.Start()
 
 	trials, err := admit.New(admit.Config{
@@ -132,6 +144,37 @@ func (n *Node) admitted(ctx context.Context, p catalog.Peer) {
 	if _, err := n.mesh.crawler.CrawlHub(ctx, p.URL); err != nil && ctx.Err() == nil {
 		n.cfg.Logger.Warn("the catalogue of an admitted hub could not be read; the next crawl tries again", "hub", p.URL, "error", err)
 	}
+}
+
+// The doors of the HTTP API into the mesh. They are there before the mesh is.
+
+func (n *Node) crawl(ctx context.Context) (any, error) { return n.mesh.crawler.Crawl(ctx) }
+
+func (n *Node) noticed(crawlerURL, userAgent string) { n.mesh.crawler.Noticed(crawlerURL, userAgent) }
+
+// crawlSoon reads one hub in the background; at most maxSoon at a time, what is more
+// waits for the next cycle.
+func (n *Node) crawlSoon(hubURL string) {
+	select {
+	case n.mesh.soon <- struct{}{}:
+	default:
+		return
+	}
+	n.mesh.reads.Go(func() {
+		defer func() { <-n.mesh.soon }()
+		if p, ok := n.catalog.Peer(hubURL); ok {
+			n.admitted(n.mesh.ctx, p)
+		}
+	})
+}
+
+func (n *Node) link(publicKey string) httpapi.Link {
+	key, err := identity.ParsePublicKey(publicKey)
+	if err != nil || n.mesh.host == nil {
+		return httpapi.Link{}
+	}
+	l := n.mesh.host.Link(key)
+	return httpapi.Link{Connected: l.Connected, Address: l.Address, Relayed: l.Relayed, Latency: l.Latency}
 }
 
 // door reaches hubs by URL: those known by their key over streams, all others over HTTP.

@@ -81,7 +81,7 @@ func New(ctx context.Context, c Config) (_ *Node, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		n.bind, n.openStore, n.openCatalog, n.openLedger, n.openRouter, n.openAPI, n.listen,
+		n.bind, n.openStore, n.openCatalog, n.openLedger, n.openRouter, n.openAPI, n.openMesh, n.listen,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -212,6 +212,7 @@ func (n *Node) openAPI(context.Context) error {
 		Production: n.cfg.Production, CORSOrigins: n.cfg.CORSOrigins, TrustedProxies: n.cfg.TrustedProxies,
 		ChannelRatePerMin: n.cfg.ChannelsPerMinute, InvokeRatePerMin: n.cfg.InvokesPerMinute, MetricsPublic: n.cfg.MetricsPublic, MetricsToken: n.cfg.MetricsToken,
 		Registry: n.registry, Ready: n.unready, Backup: n.Backup,
+		Links: n.link, Crawl: n.crawl, CrawlHub: n.crawlSoon, Noticed: n.noticed,
 	})
 	if err != nil {
 		return fmt.Errorf("building the HTTP API: %w", err)

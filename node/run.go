@@ -189,7 +189,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	work.Go(func() { sweepEvery(ctx, ledger.SweepEvery, n.sweep) })
 	n.cfg.Logger.Info("hub is ready", "url", n.cfg.HubURL, "listen", n.public.Addr().String(),
-		"public_key", n.key.PublicBase64(), "capabilities", n.catalog.Counts().Total, "money", n.cfg.Money)
+		"public_key", n.key.PublicBase64(), "capabilities", n.catalog.Counts().Total, "money", n.cfg.Money, "mesh", n.JoinAddress())
 	if n.cfg.Money == ledger.Demo {
 		n.cfg.Logger.Warn("DEMO MONEY: channels are credited from nothing and nothing is owed; use --money off for a hub without money")
 	}
