@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
+	"github.com/libp2p/go-libp2p/core/routing"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	ma "github.com/multiformats/go-multiaddr"
 
@@ -113,19 +114,49 @@ func (h *Host) dial(ctx context.Context, info peer.AddrInfo) error {
 	return h.host.Connect(ctx, info)
 }
 
-// lookup asks the DHT for addresses of a hub other than the known ones.
+// lookup asks the DHT for addresses of a hub other than the known ones. The first answer
+// that has some ends it: the DHT itself would go on and ask the hub, and if that is behind
+// a relay wait for a direct connection that may never be.
 func (h *Host) lookup(ctx context.Context, id peer.ID, known []ma.Multiaddr) ([]ma.Multiaddr, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	info, err := h.dht.FindPeer(ctx, id)
-	if err != nil {
-		return nil, err
+	fresh := func(addrs []ma.Multiaddr) []ma.Multiaddr {
+		return ma.FilterAddrs(filterAddresses(id, addrs, h.cfg.Local), func(a ma.Multiaddr) bool { return !ma.Contains(known, a) })
 	}
-	fresh := ma.FilterAddrs(filterAddresses(id, info.Addrs, h.cfg.Local), func(a ma.Multiaddr) bool { return !ma.Contains(known, a) })
-	if len(fresh) == 0 {
-		return nil, errors.New("it knows no other address")
+	ctx, answers := routing.RegisterForQueryEvents(ctx)
+	var found peer.AddrInfo
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		found, err = h.dht.FindPeer(ctx, id)
+	}()
+	defer func() { cancel(); <-done }()
+	for {
+		select {
+		case <-done:
+			if err != nil {
+				return nil, err
+			}
+			if addrs := fresh(found.Addrs); len(addrs) > 0 {
+				return addrs, nil
+			}
+			return nil, errors.New("it knows no other address")
+		case e, more := <-answers:
+			if !more {
+				answers = nil
+				continue
+			}
+			for _, info := range e.Responses {
+				if info.ID != id {
+					continue
+				}
+				if addrs := fresh(info.Addrs); len(addrs) > 0 {
+					return addrs, nil
+				}
+			}
+		}
 	}
-	return fresh, nil
 }
 
 // describe says in one line which addresses of a hub were tried and what came of it.

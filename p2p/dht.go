@@ -80,7 +80,21 @@ func categoryID(category string) cid.Cid {
 type provisions struct {
 	mu         sync.Mutex
 	categories []string
+	lacking    bool          // the last attempt failed
 	wake       chan struct{} // made by the first to come
+}
+
+// again tries at once what could not be published when a hub has come.
+func (p *provisions) again() {
+	p.mu.Lock()
+	lacking := p.lacking
+	p.mu.Unlock()
+	if lacking {
+		select {
+		case p.woken() <- struct{}{}:
+		default:
+		}
+	}
 }
 
 func (p *provisions) woken() chan struct{} {
@@ -127,10 +141,14 @@ func (h *Host) provideLoop() {
 		case <-h.ctx.Done():
 			return
 		case <-wake:
-			every = provideFirst
+			every, retry = provideFirst, provideRetry
 		case <-timer.C:
 		}
-		if err := h.provideAll(); err != nil {
+		err := h.provideAll()
+		h.provide.mu.Lock()
+		h.provide.lacking = err != nil
+		h.provide.mu.Unlock()
+		if err != nil {
 			h.log.Debug("categories are not in the DHT yet", "again_in", retry, "error", err)
 			timer.Reset(h.jitter(retry))
 			retry = min(2*retry, provideRetryMax)

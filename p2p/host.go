@@ -20,7 +20,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/host/autorelay"
-	relayv2 "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	ma "github.com/multiformats/go-multiaddr"
@@ -41,6 +40,7 @@ type Host struct {
 	redial    *redialer
 	dht       *dht.IpfsDHT // nil without
 	provide   provisions
+	relay     io.Closer // nil without
 	mdns      io.Closer // nil without
 	web       *webServer
 	transport *http.Transport
@@ -138,6 +138,11 @@ func (h *Host) start() error {
 		h.wg.Go(h.provideLoop)
 		h.wg.Go(h.discoverLoop)
 	}
+	if c.Relay {
+		if err := h.openRelay(); err != nil {
+			return err
+		}
+	}
 	if c.Local && len(c.Listen) == 0 && len(c.Options) == 0 {
 		h.wg.Go(h.localRelays)
 	}
@@ -178,13 +183,6 @@ func (h *Host) open() error {
 		// Among few hubs a hundred failed dials in a row mean that some hubs are away, not
 		// that UDP or IPv6 does not work: libp2p would stop dialling when the network is cut.
 		libp2p.UDPBlackHoleSuccessCounter(nil), libp2p.IPv6BlackHoleSuccessCounter(nil),
-	}
-	if c.Relay {
-		relayOpts := []relayv2.Option{relayv2.WithResources(relayResources())}
-		if c.Local {
-			relayOpts = append(relayOpts, relayv2.WithReservationAddressFilter(func(ma.Multiaddr) bool { return true }))
-		}
-		opts = append(opts, libp2p.EnableRelayService(relayOpts...))
 	}
 	simulated := len(c.Options) > 0
 	if !c.Local || simulated {
@@ -306,6 +304,9 @@ func (h *Host) Close() error {
 			h.transport.CloseIdleConnections()
 		}
 		h.wg.Wait()
+		if h.relay != nil {
+			errs = append(errs, h.relay.Close())
+		}
 		if h.dht != nil {
 			errs = append(errs, h.dht.Close())
 		}

@@ -50,7 +50,7 @@ type Config struct {
 	Local     bool         // private and loopback addresses may be announced and dialled
 	MDNS      bool         // find hubs on the local network
 	DHT       bool         // take part in the hubs' DHT
-	Relay     bool         // serve as a relay for hubs behind NATs, once others can reach this one
+	Relay     bool         // serve as a relay for hubs behind NATs
 	ConnLow   int          // connections kept when trimming, 0: 96
 	ConnHigh  int          // connections that start trimming, 0: 192
 	Handler   http.Handler // the HTTP v2 API, served to hubs over streams; nil serves none

@@ -3,6 +3,7 @@ package p2p
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/proto"
+	relayv2 "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	ma "github.com/multiformats/go-multiaddr"
 )
 
@@ -26,6 +28,22 @@ const (
 	relayRenew         = 10 * time.Minute // before a reservation ends
 	relayTag           = "aimarket-relay"
 )
+
+// openRelay serves as a relay at once: the operator said so. Libp2p's own switch waits
+// for AutoNAT, which needs other reachable hubs, and a young mesh may have just this one.
+// A relay that nobody can dial does no harm, for only hubs that dialled it use it.
+func (h *Host) openRelay() error {
+	opts := []relayv2.Option{relayv2.WithResources(relayResources())}
+	if h.cfg.Local {
+		opts = append(opts, relayv2.WithReservationAddressFilter(func(ma.Multiaddr) bool { return true }))
+	}
+	r, err := relayv2.New(h.host, opts...)
+	if err != nil {
+		return fmt.Errorf("p2p: serving as a relay: %w", err)
+	}
+	h.relay = r
+	return nil
+}
 
 // relayCandidates offers the hubs that may be relays: the bootstrap hubs and those that
 // are connected directly.

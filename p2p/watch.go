@@ -83,6 +83,7 @@ func (h *Host) identified(e event.EvtPeerIdentificationCompleted) {
 		}
 	}
 	h.peers.connected(key, at, h.cfg.Now())
+	h.provide.again()
 	select {
 	case h.pings <- e.Peer:
 	default: // its turn comes
