@@ -69,6 +69,9 @@ func (c *Catalog) takeEvent(b *store.Batch, v canon.Value) (f fate, blame error)
 	if p, ok := c.PeerByKey(consumer); !own && (!ok || p.Status != PeerActive) {
 		return eventRefused, nil
 	}
+	if c.events.saw(e.digest(consumer), now) {
+		return eventReplayed, nil // before the signature, which costs most
+	}
 	if err := identity.VerifyBase64(consumer, e.message, e.signature); err != nil {
 		return eventRefused, err
 	}

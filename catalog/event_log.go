@@ -69,7 +69,7 @@ const (
 
 // keep stores an event that verified. What must give way for it goes in the same batch.
 func (l *eventLog) keep(b *store.Batch, about identity.PublicKey, e event, raw []byte, now time.Time) fate {
-	if until, ok := l.seen[e.digest]; ok && until >= now.Unix() {
+	if l.holds(e.digest, now) {
 		return eventReplayed
 	}
 	if len(l.seen) >= MaxSeenEvents {
@@ -96,6 +96,19 @@ func (l *eventLog) keep(b *store.Batch, about identity.PublicKey, e event, raw [
 	l.total++
 	l.changed = true
 	return eventKept
+}
+
+// holds reports whether an event came already. mu is held.
+func (l *eventLog) holds(d eventDigest, now time.Time) bool {
+	until, ok := l.seen[d]
+	return ok && until >= now.Unix()
+}
+
+// saw is holds for who does not hold mu.
+func (l *eventLog) saw(d eventDigest, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.holds(d, now)
 }
 
 // givesWay is the index of the event that leaves for one more of reporter, -1 for none.
