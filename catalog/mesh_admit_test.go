@@ -125,7 +125,7 @@ func TestVerifiedAdmission(t *testing.T) {
 	}
 	in := b.tell(t, u.Head, byRelay)
 	expect(t, "its known head", in, Ignore, ReasonWanted)
-	expect(t, "its listing", b.fetch(t, a, a.pub(), in.Want.Have), Ignore, ReasonApplied)
+	expect(t, "its listing", b.fetch(t, a, a.pub(), in.Want.Have), Accept, ReasonApplied)
 	if diff := cmp.Diff(a.offers(t, Local), b.offers(t, shopURL)); diff != "" {
 		t.Fatalf("rows differ (-owner +receiver):\n%s", diff)
 	}
@@ -281,7 +281,7 @@ func TestSuccession(t *testing.T) {
 			if len(b.offers(t, p.URL)) != 10 || len(b.offers(t, KeyURL(a.pub()))) != 0 {
 				t.Fatal("the rows did not stay")
 			}
-			expect(t, "the listing", b.fetch(t, heir, heir.pub(), in.Want.Have), Ignore, ReasonApplied)
+			expect(t, "the listing", b.fetch(t, heir, heir.pub(), in.Want.Have), Accept, ReasonApplied)
 			b.reopen(t)
 			expect(t, "the former key", b.tell(t, a.next(t, true).Head, byRelay), Ignore, ReasonKeyChanged)
 			if n := b.Counts(); n.Peers != 1 || n.Total != 10 {
@@ -350,7 +350,7 @@ func TestSilence(t *testing.T) {
 	b.reopen(t)
 	in := b.tell(t, a.next(t, true).Head, byRelay)
 	expect(t, "heard again", in, Accept, ReasonWanted)
-	expect(t, "its listing", b.fetch(t, a, a.pub(), in.Want.Have), Ignore, ReasonApplied)
+	expect(t, "its listing", b.fetch(t, a, a.pub(), in.Want.Have), Accept, ReasonApplied)
 	p, _ = b.Peer(hub)
 	if p.Away || len(b.offers(t, hub)) != 10 || strings.HasPrefix(p.Why, "away") {
 		t.Fatalf("back: %+v", p)

@@ -213,6 +213,9 @@ func (c *Catalog) retiredAt(key identity.PublicKey) (string, bool) {
 func (t *taking) active(p Peer) Intake {
 	h := t.h
 	out := Intake{Verdict: Accept, Reason: ReasonApplied, Peer: p.URL, State: p.Status}
+	if t.u != nil && !t.u.Bound {
+		out.Verdict = Ignore // made for one asker: nobody else could check it
+	}
 	switch {
 	case h.Sequence < p.Sequence:
 		in := t.ignore(ReasonStale, "a newer head of this hub is known")
@@ -224,9 +227,8 @@ func (t *taking) active(p Peer) Intake {
 		if p.Held == h.Digest {
 			return t.ignore(ReasonDuplicate, "this head is known")
 		}
-		out.Verdict = Ignore // it was forwarded when it came first
-		if t.u == nil {
-			out.Reason, out.Want = ReasonWanted, t.want(&p)
+		if t.u == nil { // this head was forwarded when it came first
+			out.Verdict, out.Reason, out.Want = Ignore, ReasonWanted, t.want(&p)
 			return out
 		}
 	case h.Sequence == p.Sequence:
@@ -268,9 +270,6 @@ func (t *taking) content(before, p Peer, out Intake) Intake {
 	case u.Base == "":
 		return t.apply(before, p, u.changes, u.Removed, out)
 	case u.Base != held && (held != "" || u.Base != emptyListing):
-		if !u.Bound {
-			out.Verdict = Ignore
-		}
 		out.Want = t.want(&p)
 		out.Reason, out.Detail = ReasonBase, "the listing that these changes apply to is not held"
 		return t.refresh(before, p, out)
