@@ -49,9 +49,14 @@ fuzz: ## every fuzz target for FUZZTIME (default 30s) each
 soak: build ## kill -9 the real binary under load, over and over, and check its books (ROUNDS=20)
 	AIMARKET_SOAK_ROUNDS=$(or $(ROUNDS),20) $(GO) test -count=1 -run TestKillLoop -v -timeout 2h ./cmd/aimarket
 
+.PHONY: sim
+sim: ## the whole mesh in virtual time: churn, cuts, loss, hostile hubs (SEED=, HUBS=100, RUN=)
+	$(GO) test -count=1 -v -timeout 1h -run '$(or $(RUN),.)' ./testnet/sim -sim.seed $(or $(SEED),0) -sim.hubs $(or $(HUBS),100)
+
 .PHONY: interop
-interop: build ## the published clients against this hub; needs package registries
+interop: build ## the published clients and js-libp2p against this hub; needs package registries
 	./httpapi/interop/run.sh bin/aimarket
+	./p2p/interop/run.sh bin/aimarket
 
 .PHONY: bench
 bench: build ## the measured figures, each beside its bare floor

@@ -1,0 +1,132 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aimarket/aimarket/internal/identity"
+)
+
+// step is how often a condition is looked at, in virtual time.
+const step = 5 * time.Millisecond
+
+// ErrNotEqual reports catalogues that did not become equal in time.
+var ErrNotEqual = errors.New("sim: the catalogues are not equal")
+
+// waitFor polls a condition; took is how long it was false.
+func (w *World) waitFor(within time.Duration, ok func() bool) (took time.Duration, met bool) {
+	start := time.Now()
+	for {
+		if ok() {
+			return time.Since(start), true
+		}
+		if took = time.Since(start); took >= within {
+			return took, false
+		}
+		time.Sleep(step)
+	}
+}
+
+// WaitEqual waits until every running hub of among (nil: all) holds exactly the listings
+// that the running hubs of among publish now.
+func (w *World) WaitEqual(within time.Duration, among []int) (time.Duration, error) {
+	todo := w.running(among)
+	owners := slices.Clone(todo)
+	took, met := w.waitFor(within, func() bool {
+		want := w.published(owners)
+		todo = slices.DeleteFunc(todo, func(h *Hub) bool { return h.lacks(want) == "" })
+		return len(todo) == 0
+	})
+	if met {
+		// Those that were equal early must still be.
+		want := w.published(owners)
+		for _, h := range owners {
+			if lack := h.lacks(want); lack != "" {
+				return took, fmt.Errorf("%w (seed %d): %s", ErrNotEqual, w.cfg.Seed, lack)
+			}
+		}
+		return took, nil
+	}
+	want := w.published(owners)
+	return took, fmt.Errorf("%w after %s (seed %d): %d of %d hubs differ, first: %s", ErrNotEqual, within, w.cfg.Seed, len(todo), len(owners), todo[0].lacks(want))
+}
+
+func (w *World) running(among []int) []*Hub {
+	var out []*Hub
+	for i, h := range w.Hubs {
+		if h.Running() && (among == nil || slices.Contains(among, i)) {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// offer is what a hub publishes.
+type offer struct {
+	hub    *Hub
+	digest string
+	rows   int
+}
+
+func (w *World) published(owners []*Hub) []offer {
+	out := make([]offer, 0, len(owners))
+	for _, h := range owners {
+		o := offer{hub: h, rows: h.Catalog.Counts().Local}
+		for _, r := range h.Catalog.Heads() {
+			if r.Own {
+				o.digest = r.Held
+			}
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
+// lacks says in what a hub's catalogue differs from what is published; "" for nothing.
+func (h *Hub) lacks(want []offer) string {
+	total := 0
+	for _, o := range want {
+		total += o.rows
+	}
+	if got := h.Catalog.Counts().Total; got != total {
+		return fmt.Sprintf("hub %d lists %d capabilities, published are %d", h.Index, got, total)
+	}
+	held := map[identity.PublicKey]string{}
+	for _, r := range h.Catalog.Heads() {
+		held[r.Key] = r.Held
+	}
+	for _, o := range want {
+		if got := held[o.hub.Key.Public()]; got != o.digest {
+			return fmt.Sprintf("hub %d holds listing %.8s of hub %d, which publishes %.8s", h.Index, got, o.hub.Index, o.digest)
+		}
+	}
+	return ""
+}
+
+// Spread publishes one capability at a hub and returns how long each other running hub
+// took to have it searchable, shortest first. Hubs that never get it are not in it.
+func (w *World) Spread(ctx context.Context, from int, name string, within time.Duration) ([]time.Duration, error) {
+	seller := w.Hubs[from]
+	start := time.Now()
+	if err := seller.Publish(ctx, name, 2000); err != nil {
+		return nil, err
+	}
+	var took []time.Duration
+	todo := w.running(nil)
+	todo = slices.DeleteFunc(todo, func(h *Hub) bool { return h == seller })
+	w.waitFor(within, func() bool {
+		todo = slices.DeleteFunc(todo, func(h *Hub) bool {
+			if _, ok := h.Price(ctx, seller, name); ok {
+				took = append(took, time.Since(start))
+				return true
+			}
+			return false
+		})
+		return len(todo) == 0
+	})
+	slices.Sort(took)
+	return took, nil
+}
