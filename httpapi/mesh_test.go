@@ -258,8 +258,8 @@ func TestReputationEvidence(t *testing.T) {
 // event is a reputation event that a hub signed.
 func event(by *identity.Key, consumer, provider string, at time.Time) string {
 	stamp := at.UTC().Format(timeFormat)
-	signed := "type:invocation_succeeded|provider_hub:" + provider + "|timestamp:" + stamp + "|price_usd:0.5|latency_ms:120"
-	return `{"type":"invocation_succeeded","provider_hub":"` + provider + `","consumer_hub":"` + consumer + `","timestamp":"` + stamp +
+	signed := "type:invoke_success|provider_hub:" + provider + "|timestamp:" + stamp + "|price_usd:0.5|latency_ms:120"
+	return `{"type":"invoke_success","provider_hub":"` + provider + `","consumer_hub":"` + consumer + `","timestamp":"` + stamp +
 		`","price_usd":0.5,"latency_ms":120,"signature":{"algorithm":"ed25519","value":"` + by.SignBase64([]byte(signed)) + `"}}`
 }
 
@@ -287,7 +287,7 @@ func TestReportedEvents(t *testing.T) {
 	post(append(bad, good, good)...).is("received", "1").is("rejected", itoa(len(bad))).is("replayed", "1")
 	post(good).is("received", "0").is("replayed", "1")
 	r := h.get(prefix + "/reputation/https://provider.example").want(200)
-	r.is("recent_events.0.type", `"invocation_succeeded"`).is("recent_events.0.price_usd", "0.5").is("recent_events.0.latency_ms", "120").
+	r.is("recent_events.0.type", `"invoke_success"`).is("recent_events.0.price_usd", "0.5").is("recent_events.0.latency_ms", "120").
 		is("recent_events.0.consumer_hub", `"https://reporter.example"`)
 	if r.at("recent_events").Len() != 1 {
 		t.Errorf("%s", r.body)

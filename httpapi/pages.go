@@ -31,6 +31,7 @@ type page struct {
 var pageList = []struct{ name, path, title string }{
 	{"home", "/", ""},
 	{"live", "/live", "Live calls"},
+	{"mesh", "/mesh", "Mesh"},
 	{"developers", "/developers", "For developers"},
 	{"plugins", "/plugins/demo", "Plugins"},
 	{"widget", "/widget/demo", "Try it"},

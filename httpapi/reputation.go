@@ -103,9 +103,9 @@ func (s *Server) eventsOf(hub string) []hubEvent {
 }
 
 func ownEvent(e routing.Event) hubEvent {
-	kind := "invocation_failed"
+	kind := "invoke_failure"
 	if e.Success {
-		kind = "invocation_succeeded"
+		kind = "invoke_success"
 	}
 	b := jsonBody{}.str("type", kind).time("timestamp", e.Time).usd("price_usd", e.Price).
 		integer("latency_ms", e.Latency.Milliseconds()).str("consumer_hub", catalog.Local)

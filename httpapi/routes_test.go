@@ -338,7 +338,7 @@ func probes() []probe {
 		"/federation/announce", "/federation/peers/approve", "/federation/peers/reject", "/federation/peers/repin", "/reputation/events", "/channel/obligations/{id}/paid"} {
 		out = append(out, probe{"POST " + v + path, 400, "", cutShort(v + strings.Replace(path, "{id}", "ch_1", 1))})
 	}
-	for _, path := range []string{"/", "/live", "/developers", "/plugins/demo", "/widget/demo", "/docs"} {
+	for _, path := range []string{"/", "/live", "/mesh", "/developers", "/plugins/demo", "/widget/demo", "/docs"} {
 		out = append(out, probe{"GET " + path, 200, "", ask("GET", path, "")})
 	}
 	return out

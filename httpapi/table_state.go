@@ -92,6 +92,7 @@ func (s *Server) pageRoutes() []*route {
 	for _, p := range []struct{ path, id, name, summary string }{
 		{"/", "home", "home", "The hub, live, for people"},
 		{"/live", "livePage", "live", "Calls as they happen"},
+		{"/mesh", "meshPage", "mesh", "The hubs that this one knows, as a picture"},
 		{"/developers", "developersPage", "developers", "How to buy and sell here"},
 		{"/plugins/demo", "pluginsPage", "plugins", "The plugins, for people"},
 		{"/widget/demo", "widgetPage", "widget", "Search, pay, call and verify in the browser"},

@@ -165,7 +165,7 @@ func TestNoneMatch(t *testing.T) {
 // what the money is worth.
 func TestPages(t *testing.T) {
 	h := newHub(t, func(s *setup) { s.http.HubName = `<b>"Hub" & Söhne</b>` })
-	for _, path := range []string{"/", "/live", "/developers", "/plugins/demo", "/widget/demo", "/docs", "/nothing"} {
+	for _, path := range []string{"/", "/live", "/mesh", "/developers", "/plugins/demo", "/widget/demo", "/docs", "/nothing"} {
 		r := h.get(path, "Accept: text/html")
 		page := string(r.body)
 		csp := r.header.Get("Content-Security-Policy")

@@ -135,7 +135,7 @@ func TestReputationTail(t *testing.T) {
 	h.get(prefix+"/reputation/"+hubURL).is("trust_score", "1")
 	id, secret := h.open("1")
 	h.post(prefix+"/invoke", `{"capability_id":"echo@v1"}`, on(id, secret)...).want(200)
-	h.get(prefix+"/reputation/"+hubURL).is("recent_events.0.type", `"invocation_succeeded"`).is("recent_events.0.price_usd", "0.001")
+	h.get(prefix+"/reputation/"+hubURL).is("recent_events.0.type", `"invoke_success"`).is("recent_events.0.price_usd", "0.001")
 	h.get(prefix+"/reputation/https://else.example").is("recent_events", "[]")
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,12 +52,14 @@ func TestPeerRow(t *testing.T) {
 	}{
 		"an old hub's answer": {client.Peer{Name: "A", URL: "https://a", TrustScore: "0.5", LastCrawl: "2026-05-21T11:59:00Z"},
 			[]string{"A", "https://a", "active", "0.5", "-", "-", "1 min ago", "", ""}},
-		"connected": {client.Peer{Name: "A", URL: "https://a", Status: "active", TrustScore: "0.175", LastSeen: "2026-05-21T11:59:58Z", Discoverer: "mdns", Why: "it passed",
+		"connected": {client.Peer{Name: "A", URL: "https://a", Status: "active", TrustScore: "0.175", LastSeen: "2026-05-21T11:59:58Z", Discoverer: "mdns", Why: "active: it passed",
 			Link: &client.Link{Connected: true, Address: "/ip4/192.0.2.1/tcp/9084", LatencyMS: 12.34}},
 			[]string{"A", "https://a", "active", "0.175", "/ip4/192.0.2.1/tcp/9084", "12.3 ms", "2 s ago", "mdns", "it passed"}},
 		"through a relay, stale": {client.Peer{URL: "libp2p://ab", Status: "active", RouteStatus: "stale", TrustScore: "0.1",
 			Link: &client.Link{Connected: true, Address: "/p2p-circuit", Relayed: true}},
 			[]string{"", "libp2p://ab", "active, stale", "0.1", "/p2p-circuit (relayed)", "-", "never", "", ""}},
+		"a long story": {client.Peer{URL: "https://a", Status: "pending", Discoverer: "gossip:12D3KooWQsKPAXV2z3PmV8bMxPtC4rby", Why: strings.Repeat("w", 200)},
+			[]string{"", "https://a", "pending", "-", "-", "-", "never", "gossip:12D3KooWQsKPAXV2…", strings.Repeat("w", 109) + "…"}},
 		"not connected": {client.Peer{URL: "https://a", Status: "pending", Link: &client.Link{}, Multiaddrs: []string{"/ip4/192.0.2.1/tcp/9084", "/x"}},
 			[]string{"", "https://a", "pending", "-", "(/ip4/192.0.2.1/tcp/9084)", "-", "never", "", ""}},
 	} {

@@ -81,8 +81,8 @@ func (peersListCmd) pending(e *env, waiting []client.Peer) error {
 	}
 	var rows [][]string
 	for _, p := range waiting {
-		rows = append(rows, []string{p.Name, p.URL, ago(p.FirstSeen, time.Now()), p.Discoverer,
-			fmt.Sprintf("%d of %d", p.Preview, p.Declared), p.Why})
+		rows = append(rows, []string{p.Name, p.URL, ago(p.FirstSeen, time.Now()), clip(p.Discoverer, 24),
+			fmt.Sprintf("%d of %d", p.Preview, p.Declared), why(p)})
 	}
 	return e.table("NAME URL FIRST-SEEN FOUND SHOWN WHY", rows)
 }
@@ -120,7 +120,13 @@ func peerRow(p client.Peer, now time.Time) []string {
 	if seen == "" {
 		seen = p.LastCrawl
 	}
-	return []string{p.Name, p.URL, state, trust, address, latency, ago(seen, now), p.Discoverer, p.Why}
+	return []string{p.Name, p.URL, state, trust, address, latency, ago(seen, now), clip(p.Discoverer, 24), why(p)}
+}
+
+// why is a hub's reason without the state that it begins with, which has a column of its
+// own, and no longer than a table bears.
+func why(p client.Peer) string {
+	return clip(strings.TrimPrefix(p.Why, p.Status+": "), 110)
 }
 
 // ago is a protocol time as people say it.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sort"
+	"strings"
 )
 
 type statsCmd struct {
@@ -130,7 +131,7 @@ func (c trustCmd) Run(e *env) error {
 	}
 	fmt.Fprintf(e.out, "%s has trust %s (%s, %d calls in 30 days)\n", printable(a.URL), a.Score, printable(a.Basis), a.Calls)
 	if a.Status != "" {
-		fmt.Fprintf(e.out, "It is %s: %s\n", printable(a.Status), printable(a.Why))
+		fmt.Fprintf(e.out, "It is %s: %s\n", printable(a.Status), printable(strings.TrimPrefix(a.Why, a.Status+": ")))
 	}
 	var rows [][]string
 	for _, name := range []string{"age", "bond", "success_rate", "volume"} {
