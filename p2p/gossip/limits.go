@@ -38,6 +38,7 @@ const (
 	maxControl     = 128 << 10 // the control part of one
 	queueSize      = 1024      // outbound queue per peer and validation queue, in messages
 	validateAtOnce = 512       // messages under validation, and so goroutines
+	dontWantFrom   = 16 << 10  // below this size telling a neighbour not to send a message costs more than its second copy
 	maxTopicSubs   = 8         // subscriptions in one frame
 
 	authorRate  = 60  // updates, heads or events of one author a second, in the long run

@@ -28,6 +28,7 @@ type simulation struct {
 	latency atomic.Int64
 	hosts   []host.Host
 	meshes  []*Mesh
+	closers []func()
 }
 
 const simBandwidth = 100 * simlibp2p.OneMbps
@@ -43,6 +44,9 @@ func inVirtualTime(t *testing.T, latency time.Duration, test func(t *testing.T, 
 		defer func() {
 			for _, m := range s.meshes {
 				_ = m.Close()
+			}
+			for _, f := range s.closers {
+				f()
 			}
 			for _, h := range s.hosts {
 				_ = h.Close()

@@ -298,7 +298,8 @@ func (c *session) wanted(refs []ref) (asks []byte, pulls []missed) {
 	for _, r := range refs {
 		i, known := c.mine.of[r.key]
 		switch {
-		case r.key == c.m.key || r.key == c.met:
+		case r.key == c.met: // its hello brought its head
+		case r.key == c.m.key && !known: // this hub has yet to speak
 		case !known || r.better(c.mine.refs[i]):
 			if c.m.syncs.declined(r) {
 				continue
@@ -308,7 +309,7 @@ func (c *session) wanted(refs []ref) (asks []byte, pulls []missed) {
 				continue
 			}
 			asks = append(asks, r.key[:]...)
-		case r.held && !c.mine.refs[i].held && r.sequence == c.mine.refs[i].sequence && r.digest == c.mine.refs[i].digest:
+		case r.key != c.m.key && r.held && !c.mine.refs[i].held && r.sequence == c.mine.refs[i].sequence && r.digest == c.mine.refs[i].digest:
 			pulls = append(pulls, missed{catalog.Want{Key: r.key, Digest: r.digest.text()}, r.sequence})
 		}
 	}

@@ -29,9 +29,12 @@ func messageID(msg *pb.Message) string {
 
 func (m *Mesh) join(ctx context.Context) error {
 	params, thresholds := scoreParams(m.blame.score)
+	router := pubsub.DefaultGossipSubParams()
+	router.IDontWantMessageThreshold = dontWantFrom
 	ps, err := pubsub.NewGossipSub(ctx, m.host,
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign),
 		pubsub.WithNoAuthor(),
+		pubsub.WithGossipSubParams(router),
 		pubsub.WithMessageIdFn(messageID),
 		pubsub.WithPeerScore(params, thresholds),
 		pubsub.WithPeerScoreInspect(pubsub.PeerScoreInspectFn(m.scores.set), scoreInspect),
