@@ -114,7 +114,6 @@ func (a *Admitter) callAt(ctx context.Context, base string, o offer, key identit
 		"Content-Type":               {"application/json"},
 		"Accept":                     {"application/json"},
 		"X-Aimarket-Sandbox-Visitor": {visitor},
-		"X-Aimarket-Routing-Hub":     {a.cfg.HubURL},
 	}, callBody(o))
 	out := answer{latency: time.Since(began)}
 	switch {
