@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,7 +35,7 @@ func (t *taking) newcomer() Intake {
 	p.WellKnownURL = p.URL + wellKnownPath
 	why, admitted := t.admits(&p)
 	if !admitted {
-		if err := c.roomForPending(p.URL); err != nil {
+		if err := c.roomForPending(p.URL); err != nil && !c.evictPending(t.now) {
 			return t.ignore(ReasonFull, err.Error())
 		}
 		return t.wait(p)
@@ -125,6 +126,9 @@ func (t *taking) wait(p Peer) Intake {
 	p.Sequence, p.Digest = h.Sequence, h.Digest
 	if !known || moved {
 		p.Trial.Next = time.Time{}
+		if !p.Trial.At.IsZero() { // whoever changes its address every second is not tried every second
+			p.Trial.Next = p.Trial.At.Add(trialFirst)
+		}
 		p.Why = c.pendingWhy()
 	}
 	in := t.ignore(ReasonPending, "noted; this hub is not admitted here")
@@ -142,6 +146,37 @@ func (t *taking) wait(p Peer) Intake {
 		poke(c.mesh.admission)
 	}
 	return in
+}
+
+// evictPending makes room for a stranger when the list of those who wait is full: of
+// the peers that came by a head and failed a trial, or whose head expired, the one with
+// the most failures goes, of equals the longest unheard. So a flood of keys without
+// hubs behind them keeps nobody out for long.
+func (c *Catalog) evictPending(now time.Time) bool {
+	var worst *Peer
+	c.peersMu.RLock()
+	for _, p := range c.peers {
+		if p.Status != PeerPending || !isKeyURL(p.URL) || p.Trial.Failures == 0 && now.Before(p.Expires) {
+			continue
+		}
+		if worst == nil || cmp.Or(worst.Trial.Failures-p.Trial.Failures, p.LastSeen.Compare(worst.LastSeen)) < 0 {
+			worst = p
+		}
+	}
+	c.peersMu.RUnlock()
+	if worst == nil {
+		return false
+	}
+	b := c.cfg.Store.NewBatch()
+	defer b.Close()
+	b.Delete(joinKey(rangePeer, worst.URL))
+	c.previewDropper(worst.URL)(b)
+	if err := c.cfg.Store.WriteNoSync(b); err != nil {
+		c.cfg.Logger.Warn("catalog: a pending hub stays although others wait", "hub", worst.URL, "error", err)
+		return false
+	}
+	c.setPeer(worst.URL, nil)
+	return true
 }
 
 // pendingWhy says what a new pending peer waits for.

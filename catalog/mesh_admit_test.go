@@ -109,6 +109,10 @@ func TestVerifiedAdmission(t *testing.T) {
 	a.SetAddresses("peer", []string{"/ip4/192.0.2.2/tcp/4001"}, shopURL)
 	u = a.next(t, false)
 	expect(t, "another address", b.tell(t, u.Head, byRelay), Ignore, ReasonPending)
+	if due, _ := b.TrialsDue(5); len(due) != 0 {
+		t.Fatal("due again within a moment: it could change its address for ever")
+	}
+	b.clock.add(trialFirst)
 	if due, _ := b.TrialsDue(5); len(due) != 1 {
 		t.Fatal("not due with another address")
 	}
@@ -427,5 +431,33 @@ func TestBadToolsAreDroppedAlone(t *testing.T) {
 	must(t, err)
 	if served, err := ParseUpdate(raw); err != nil || len(served.Tools) != len(tools) {
 		t.Fatalf("served on: %v", err)
+	}
+}
+
+// A flood of keys without hubs behind them keeps nobody out for long.
+func TestPendingMakesRoom(t *testing.T) {
+	ms := mesh(t, 5, func(c *Config) { c.Admission, c.MaxPending = AdmitVerified, 2 })
+	b, ctx := ms[0], context.Background()
+	come := func(m *member) Intake {
+		m.clock.add(time.Second)
+		return b.tell(t, m.next(t, true).Head, byAuthor)
+	}
+	expect(t, "first", come(ms[1]), Ignore, ReasonPending)
+	expect(t, "second", come(ms[2]), Ignore, ReasonPending)
+	expect(t, "third", come(ms[3]), Ignore, ReasonFull)
+	for i, n := range []int{1, 2} {
+		for range n {
+			_, err := b.NoteTrial(ctx, KeyURL(ms[i+1].pub()), Trial{Detail: "silent"})
+			must(t, err)
+		}
+	}
+	expect(t, "third again", come(ms[3]), Ignore, ReasonPending)
+	if _, ok := b.Peer(KeyURL(ms[2].pub())); ok {
+		t.Fatal("the one with the most failures stays")
+	}
+	b.clock.add(AwayAfter)
+	expect(t, "when the others are silent", come(ms[4]), Ignore, ReasonPending)
+	if n := b.Counts().Pending; n != 2 {
+		t.Fatalf("%d pending", n)
 	}
 }
