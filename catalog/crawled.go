@@ -49,8 +49,12 @@ func (c *Catalog) TakeDiscovery(ctx context.Context, d *CrawledDiscovery, discov
 		return v.ignore(ReasonStorage, err.Error())
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return v.judge()
+	out := v.judge()
+	c.mu.Unlock()
+	if err := waitAll(v.commits, nil); err != nil {
+		return v.failed(err)
+	}
+	return out
 }
 
 // visit is one discovery document on its way in.
@@ -62,6 +66,7 @@ type visit struct {
 	discoverer string
 	depth      int
 	now        time.Time
+	commits    []*store.Commit // to wait for once c.mu is free
 }
 
 func (v *visit) ignore(reason, detail string) Sighting {
@@ -199,7 +204,8 @@ func (v *visit) move(q Peer) Sighting {
 // drop forgets a peer that turned out to be another address of somebody else.
 func (v *visit) drop(p Peer) error {
 	commits, err := v.c.removePeerLocked(p.URL)
-	return waitAll(commits, err)
+	v.commits = append(v.commits, commits...)
+	return err
 }
 
 // newcomer makes a peer of an unknown address.
@@ -295,6 +301,12 @@ func (v *visit) admitOnSight(p *Peer) {
 			p.Why = "pending: it shows the key " + v.d.PublicKey + ", the operator pinned " + pinned.String()
 		}
 		return
+	}
+	if !isSeed {
+		if ok, _ := v.c.mesh.newcomers.Allow("newcomers"); !ok {
+			p.Why = "pending: too many unknown hubs came within a minute"
+			return
+		}
 	}
 	if err := v.c.mayActivate(p); err != nil {
 		p.Why = "pending: " + err.Error()

@@ -71,6 +71,9 @@ func (c *Catalog) writeDiscovery(o *object, now time.Time, s Status) error {
 		e.text("status", observedStatus)
 		return e.close()
 	})
+	if categories := c.ownCategories(); len(categories) > 0 {
+		o.texts("categories", categories)
+	}
 	if a := c.ownAddress(); a.PeerID != "" {
 		o.text("peer_id", a.PeerID)
 		o.texts("multiaddrs", a.Multiaddrs)
@@ -90,6 +93,16 @@ func (c *Catalog) writeDiscovery(o *object, now time.Time, s Status) error {
 	o.list("mcp_servers", 0, nil)
 	o.text("prices_url", api+"/prices")
 	o.text("generated_at", stamp(now))
+	return nil
+}
+
+// ownCategories are those of this hub's newest head; none before there is one.
+func (c *Catalog) ownCategories() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h := c.mesh.own.head; h != nil {
+		return h.Categories
+	}
 	return nil
 }
 

@@ -31,7 +31,7 @@ func (c *Catalog) applyRows(p *Peer, ch rowsChange) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	name, trust := clipName(p.Name), c.peerRowTrust(p)
+	name, trust := clipName(p.Name), rowTrust(strangerScore) // what it earns is laid over when it is read
 	changes := make([]change, 0, len(ch.Rows))
 	fresh := 0
 	// What is left in old after this loop leaves.
@@ -189,9 +189,4 @@ func (c *Catalog) dropPreview(b *store.Batch, hub string) error {
 		b.Delete(slices.Clone(key))
 		return true, nil
 	})
-}
-
-// peerRowTrust is the trust of a peer's rows as of now.
-func (c *Catalog) peerRowTrust(p *Peer) float64 {
-	return rowTrust(reputationOf(p, c.table.byHub()[p.URL], c.cfg.Now()).TrustScore)
 }

@@ -69,6 +69,9 @@ func (c *Catalog) movePeer(from string, p *Peer, also func(*store.Batch)) error 
 		return err
 	}
 	if p.URL != from {
+		if trust, ok := c.table.trust.Load(from); ok { // a new address is no new start
+			c.table.trust.Store(p.URL, trust)
+		}
 		for i, old := range olds {
 			c.table.move(old.Key, changes[i].row.Key)
 			c.disown(old)
@@ -94,6 +97,7 @@ func (t *measureTable) move(from, to Key) {
 	if m := t.rows[from]; m != nil {
 		t.rows[to] = m
 		delete(t.rows, from)
+		t.moved.Store(true)
 	}
 }
 

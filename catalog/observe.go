@@ -27,7 +27,8 @@ type measureTable struct {
 	max  int   // bound on rows: MaxMeasured
 	gone []Key // forgotten since the last fold; their records must go too
 
-	trust sync.Map // source hub → float64: the trust that its rows have now
+	trust sync.Map    // source hub → float64: the trust that its rows have now
+	moved atomic.Bool // rows took their measurements to another hub URL: sum by hub anew
 
 	nextFold  atomic.Int64 // unix seconds from which a fold is due
 	foldedDay atomic.Int64 // day of the last fold over all rows
@@ -169,7 +170,7 @@ func (c *Catalog) fold(now time.Time) {
 		c.sweepEvents(now)
 	}
 	said := c.events.takeChanged()
-	if changed || said || all {
+	if moved := c.table.moved.Swap(false); changed || said || all || moved {
 		c.sumHubs(now)
 	}
 	if c.retrust(now) || changed {

@@ -78,7 +78,7 @@ type Reputation struct {
 // gets the score of a stranger.
 func (c *Catalog) Reputation(hubURL string) Reputation {
 	base, err := NormalizeHubURL(hubURL)
-	if hubURL == Local || err == nil && base == c.cfg.HubURL {
+	if hubURL == Local || err == nil && c.isSelf(base) {
 		return Reputation{
 			HubURL: hubURL, TrustScore: 1, Basis: basisSelf, Observations: c.table.byHub()[Local].calls,
 			Factors: Factors{Age: 1, Bond: 1, SuccessRate: 1, Volume: 1},

@@ -275,3 +275,33 @@ func TestDocumentsAreNotSignedForSignsOfLife(t *testing.T) {
 		t.Fatal("the time of the last crawl never comes through")
 	}
 }
+
+// A hub takes its record along when it moves.
+func TestTrustMovesAlong(t *testing.T) {
+	h := newHub(t)
+	old, now := newStrangerNamed(h, "key", "https://old.example.org"), newStrangerNamed(h, "key", "https://new.example.org")
+	h.sell(old, tool("prod", "do@v1", nil))
+	h.observe(Key{"prod", "do@v1", old.url}, 30, false)
+	h.clock.add(time.Hour)
+	if out := h.take(now.found(nil)); out.Moved != old.url {
+		t.Fatalf("%s", show(out.Intake))
+	}
+	h.sell(now, tool("prod", "do@v1", nil))
+	if got := h.findable(now.url); len(got) != 0 {
+		t.Fatalf("a new address washed it clean: %v", got)
+	}
+	h.clock.add(FoldInterval)
+	h.fold(h.clock.Now())
+	if r := h.Reputation(now.url); r.Observations != 30 || r.TrustScore > 0.01 || len(h.findable(now.url)) != 0 {
+		t.Fatalf("%+v, found %v", r, h.findable(now.url))
+	}
+	// Its rows are the same whatever it earns: a catalogue that did not change is not written.
+	h.observe(Key{"prod", "do@v1", now.url}, 300, true)
+	h.clock.add(time.Minute)
+	if in := h.sell(now, tool("prod", "do@v1", nil)); in.Changed {
+		t.Fatalf("%s", show(in))
+	}
+	if got := h.findable(now.url); len(got) != 1 {
+		t.Fatalf("found %v", got)
+	}
+}
