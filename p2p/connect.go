@@ -46,7 +46,7 @@ func (h *Host) learn(key identity.PublicKey, id peer.ID, addrs []ma.Multiaddr) {
 }
 
 // Connect reaches a hub by its known addresses, directly or through relays; when none is
-// known or none answers, the DHT is asked.
+// known or none answers, the DHT is asked, and then the relays that are connected.
 func (h *Host) Connect(ctx context.Context, key identity.PublicKey) error {
 	id, err := peerIDOf(key)
 	if err != nil {
@@ -71,17 +71,27 @@ func (h *Host) connect(ctx context.Context, id peer.ID, why string) (err error) 
 	} else {
 		err = ErrUnknown
 	}
-	if why != "demand" || h.dht == nil || ctx.Err() != nil {
-		return describe(id, err, nil)
+	if why != "demand" || ctx.Err() != nil {
+		return describe(id, err, "")
 	}
-	found, lookup := h.lookup(ctx, id, known)
-	if len(found) == 0 {
-		return describe(id, err, lookup)
+	asked := ""
+	if h.dht != nil {
+		found, lookup := h.lookup(ctx, id, known)
+		if len(found) > 0 {
+			if err = h.dial(ctx, peer.AddrInfo{ID: id, Addrs: found}); err == nil {
+				return nil
+			}
+		} else {
+			asked = fmt.Sprintf("; asked the DHT: %v", lookup)
+		}
 	}
-	if err = h.dial(ctx, peer.AddrInfo{ID: id, Addrs: found}); err != nil {
-		return describe(id, err, nil)
+	if relays := h.atRelays(id); len(relays) > 0 {
+		if h.dial(ctx, peer.AddrInfo{ID: id, Addrs: relays}) == nil {
+			return nil
+		}
+		asked += fmt.Sprintf("; asked %d relays: it is at none of them", len(relays))
 	}
-	return nil
+	return describe(id, err, asked)
 }
 
 // connected reports a connection, also one through a relay.
@@ -160,11 +170,7 @@ func (h *Host) lookup(ctx context.Context, id peer.ID, known []ma.Multiaddr) ([]
 }
 
 // describe says in one line which addresses of a hub were tried and what came of it.
-func describe(id peer.ID, err, lookup error) error {
-	asked := ""
-	if lookup != nil {
-		asked = fmt.Sprintf("; asked the DHT: %v", lookup)
-	}
+func describe(id peer.ID, err error, asked string) error {
 	var dial *swarm.DialError
 	if !errors.As(err, &dial) {
 		return fmt.Errorf("p2p: reaching hub %s: %w%s", id, err, asked)
@@ -218,7 +224,7 @@ func (h *Host) Link(key identity.PublicKey) Link {
 		}
 	}
 	if l.Connected {
-		l.Latency = h.host.Peerstore().LatencyEWMA(id)
+		l.Latency = h.latency.get(id)
 	}
 	return l
 }

@@ -45,6 +45,7 @@ type Host struct {
 	web       *webServer
 	transport *http.Transport
 	uses      *uses
+	latency   latencies
 	metrics   *metrics
 	changed   chan struct{}
 	pings     chan peer.ID
@@ -84,7 +85,7 @@ func New(ctx context.Context, c Config) (*Host, error) {
 		return nil, fmt.Errorf("p2p: connections are trimmed at %d down to %d: the first must not be smaller", c.ConnHigh, c.ConnLow)
 	}
 	h := &Host{
-		cfg: c, log: c.Logger, metrics: newMetrics(), redial: newRedialer(),
+		cfg: c, log: c.Logger, metrics: newMetrics(), redial: newRedialer(), latency: latencies{hubs: map[peer.ID]time.Duration{}},
 		changed: make(chan struct{}, 1), pings: make(chan peer.ID, maxPingQueue), sightings: make(chan peer.AddrInfo, maxSightings),
 	}
 	h.ctx, h.stop = context.WithCancel(context.WithoutCancel(ctx))

@@ -190,10 +190,10 @@ func TestMachinesApart(t *testing.T) {
 	bUntil("has a relayed address", func(s machineState) bool {
 		return len(s.Addresses) > 0 && strings.Contains(s.Addresses[0], "/p2p-circuit/")
 	})
-	callFromA(testKey(t, "b").Public())
-	s := aUntil("calls b", func(s machineState) bool { return s.Answer != "" })
 	a := testKey(t, "a").Public()
-	if want := "true " + hex.EncodeToString(a[:]) + " /called  relayed=true"; s.Answer != want {
+	want := "true " + hex.EncodeToString(a[:]) + " /called  relayed=true"
+	callFromA(testKey(t, "b").Public())
+	if s := aUntil("calls b", func(s machineState) bool { return s.Answer != "" }); s.Answer != want {
 		t.Errorf("%q, want %q", s.Answer, want)
 	}
 }

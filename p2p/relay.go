@@ -27,6 +27,7 @@ const (
 	relayBackoff       = time.Minute
 	relayRenew         = 10 * time.Minute // before a reservation ends
 	relayTag           = "aimarket-relay"
+	maxRelaysAsked     = 3 // for a hub of which nothing else is known
 )
 
 // openRelay serves as a relay at once: the operator said so. Libp2p's own switch waits
@@ -131,6 +132,20 @@ func (h *Host) reserve(id peer.ID) (until time.Time, err error) {
 		return until, err
 	}
 	return r.Expiration, nil
+}
+
+// atRelays are addresses at which a hub might be: through relays that are connected.
+func (h *Host) atRelays(id peer.ID) []ma.Multiaddr {
+	var out []ma.Multiaddr
+	for _, relay := range h.host.Network().Peers() {
+		if relay == id || len(out) == maxRelaysAsked || !h.directly(relay) {
+			continue
+		}
+		if ps, err := h.host.Peerstore().SupportsProtocols(relay, proto.ProtoIDv2Hop); err == nil && len(ps) > 0 {
+			out = append(out, ma.StringCast("/p2p/"+relay.String()+"/p2p-circuit"))
+		}
+	}
+	return out
 }
 
 // directly reports a connection to a hub that is not through a relay.

@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 )
@@ -28,6 +29,17 @@ func TestHubWithoutAddressIsReachedThroughRelay(t *testing.T) {
 	if got := other.relayedConns(); got != 1 {
 		t.Errorf("%d relayed connections", got)
 	}
+	// A hub that knows nothing but the relay finds it there.
+	stranger := open(t, "stranger", func(c *Config) { c.Bootstrap = relay.Multiaddrs() })
+	eventually(t, "the stranger joins the relay", linked(stranger, relay))
+	eventually(t, "the stranger knows that it is a relay", func() bool { return len(stranger.atRelays(hidden.id)) > 0 })
+	if err := stranger.Connect(ctx, key(hidden)); err != nil {
+		t.Error(err)
+	}
+	if err := stranger.Connect(ctx, testKey(t, "nobody").Public()); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "1 relays") {
+		t.Errorf("%v", err)
+	}
+
 	// More than a relay carries by libp2p's own default of 128 KiB.
 	body := strings.Repeat("x", 1<<20)
 	status, text, err := get(t, other, keyURL(key(hidden))+"/", body)

@@ -1,28 +1,18 @@
 package p2p
 
 import (
-	"context"
 	"fmt"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
-	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-const (
-	eventQueue   = 256
-	pingEvery    = 5 * time.Minute
-	pingTimeout  = 10 * time.Second
-	pingsAtOnce  = 8
-	maxPingQueue = 64
-)
+// eventQueue bounds the events that wait; libp2p waits for whoever falls behind.
+const eventQueue = 256
 
 // watch follows who comes and goes, and this host's own addresses.
 func (h *Host) watch() error {
@@ -59,6 +49,7 @@ func (h *Host) happened(e any) {
 	case event.EvtPeerConnectednessChanged:
 		if e.Connectedness == network.NotConnected {
 			h.down(e.Peer)
+			h.latency.forget(e.Peer)
 		}
 	case event.EvtPeerIdentificationCompleted:
 		h.identified(e)
@@ -97,49 +88,4 @@ func isHub(protocols []protocol.ID) bool {
 		}
 	}
 	return false
-}
-
-// pingLoop measures the round trip to a hub when it comes, and to all every pingEvery.
-// The peer store smooths what it measures.
-func (h *Host) pingLoop() {
-	timer := time.NewTimer(h.jitter(pingEvery))
-	defer timer.Stop()
-	slots := make(chan struct{}, pingsAtOnce)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	ping := func(id peer.ID) {
-		select {
-		case slots <- struct{}{}:
-		case <-h.ctx.Done():
-			return
-		}
-		wg.Go(func() {
-			h.ping(id)
-			<-slots
-		})
-	}
-	for {
-		select {
-		case <-h.ctx.Done():
-			return
-		case id := <-h.pings:
-			ping(id)
-		case <-timer.C:
-			for _, id := range h.host.Network().Peers() {
-				ping(id)
-			}
-			timer.Reset(h.jitter(pingEvery))
-		}
-	}
-}
-
-func (h *Host) ping(id peer.ID) {
-	ctx, cancel := context.WithTimeout(network.WithNoDial(h.ctx, "ping"), pingTimeout)
-	results := ping.Ping(ctx, h.host, id)
-	if r := <-results; r.Error != nil && h.ctx.Err() == nil {
-		h.log.Debug("a hub does not answer pings", "hub", id, "error", r.Error)
-	}
-	cancel()
-	for range results { // until its goroutine ends
-	}
 }
