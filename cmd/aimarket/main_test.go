@@ -71,6 +71,19 @@ func TestScripts(t *testing.T) {
 				}
 				ts.Check(os.WriteFile(path, []byte(changed), 0o600))
 			},
+			// joinaddr NAME URL sets a variable to the multiaddr by which others join a hub.
+			"joinaddr": func(ts *testscript.TestScript, _ bool, args []string) {
+				address, err := joinAddress(args[1])
+				ts.Check(err)
+				ts.Setenv(args[0], address)
+			},
+			// eventually PATTERN COMMAND... repeats a command until its output matches.
+			"eventually": func(ts *testscript.TestScript, neg bool, args []string) {
+				ts.Check(eventually(func() (string, error) {
+					err := ts.Exec(args[1], args[2:]...)
+					return ts.ReadFile("stdout"), err
+				}, args[0], !neg))
+			},
 			// post URL BODY expects STATUS and leaves the answer in the file "answer".
 			"post": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Check(post(ts.MkAbs("answer"), args))

@@ -19,8 +19,12 @@ The first start makes the data folder with the hub's key in it. Back the key up:
 this hub is. Money is demo money by default: channels are credited from nothing, every page
 and log says so, and nothing is owed to anyone.
 
+Hubs on one local network find each other. Elsewhere give one's join address, which it prints at its start, to
+--bootstrap of another: from then on they are one market. aimarket peers shows who is in it, and why.
+
 Examples:
   aimarket serve
+  aimarket serve --bootstrap /ip4/198.51.100.7/tcp/9084/p2p/12D3KooW…
   aimarket serve --data /var/lib/aimarket --listen :9083 --hub-url https://hub.example.com
   AIMARKET_INVOKE_RATE_PER_MIN=0 aimarket serve --money off`
 }
@@ -41,7 +45,7 @@ func (c serveCmd) Run(e *env) error {
 		return err
 	}
 	if e.json {
-		line, _ := json.Marshal(map[string]any{"url": n.URL(), "listen": n.Addr().String(), "public_key": n.PublicKey(), "money": string(n.Mode())})
+		line, _ := json.Marshal(map[string]any{"url": n.URL(), "listen": n.Addr().String(), "public_key": n.PublicKey(), "money": string(n.Mode()), "join": n.JoinAddress()})
 		fmt.Fprintf(e.out, "%s\n", line)
 	} else {
 		fmt.Fprint(e.out, n.Banner())
