@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -64,8 +65,14 @@ func untilCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	deadline := time.Now().Add(30 * time.Second)
 	for {
-		err := ts.Exec(args[1], args[2:]...)
-		out := ts.ReadFile("stdout")
+		// Not ts.Exec: it would log every attempt.
+		cmd := exec.Command(args[1], args[2:]...)
+		cmd.Dir, cmd.Env = ts.MkAbs("."), os.Environ()
+		for _, name := range []string{"AIMARKET_WALLET", "AIMARKET_TESTNET_CONTROL", "TMPDIR"} {
+			cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+		}
+		raw, err := cmd.CombinedOutput()
+		out := string(raw)
 		if err == nil && pattern.MatchString(out) != neg {
 			return
 		}

@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -165,14 +164,19 @@ func intake(ctx context.Context, o Options) (_ []Result, err error) {
 	rate := func(d time.Duration) float64 { return intakeTools / d.Seconds() }
 	return []Result{
 		atLeast("intake", rate(took), rate(v+b+x), "tools/s", 0.5, fmt.Sprintf(
-			"a listing of %d tools, %d KiB, in %.1f ms; floor: decode + SHA-256 + Ed25519 %.1f ms, one Pebble batch of the same %d KiB %.1f ms, index %.1f ms",
+			"a listing of %d tools, %d KiB, in %.1f ms; floor: SHA-256 of the tools and one Ed25519 signature %.1f ms, one Pebble batch of the same %d KiB %.1f ms, index %.1f ms",
 			intakeTools, len(whole)>>10, ms(took), ms(v), written>>10, ms(b), ms(x))),
 		atMost("intake_change", ms(quantile(one, .5)), ms(took), "ms", 0.05, "one tool of that listing changed; floor: the whole"),
 	}, nil
 }
 
-// bareVerify decodes a listing, hashes its tools and verifies one signature.
+// bareVerify hashes the tools of a listing and verifies one signature. It decodes
+// nothing.
 func bareVerify(raw []byte) (time.Duration, error) {
+	u, err := catalog.ParseUpdate(raw)
+	if err != nil {
+		return 0, err
+	}
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return 0, err
@@ -180,22 +184,12 @@ func bareVerify(raw []byte) (time.Duration, error) {
 	message := make([]byte, 1<<10)
 	signature := ed25519.Sign(private, message)
 	began := time.Now()
-	var u struct {
-		Tools []json.RawMessage `json:"tools"`
-	}
-	if err := json.Unmarshal(raw, &u); err != nil {
-		return 0, err
-	}
 	sum := sha256.New()
 	for _, t := range u.Tools {
-		var tool map[string]json.RawMessage
-		if err := json.Unmarshal(t, &tool); err != nil {
-			return 0, err
-		}
-		digest := sha256.Sum256(t)
+		digest := sha256.Sum256(t.Raw)
 		sum.Write(digest[:])
 	}
-	if !ed25519.Verify(public, message, signature) {
+	if len(sum.Sum(nil)) != sha256.Size || !ed25519.Verify(public, message, signature) {
 		return 0, errors.New("a good signature does not verify")
 	}
 	return time.Since(began), nil
