@@ -131,6 +131,14 @@ func (h *Host) start() error {
 	if c.Handler != nil {
 		h.web = h.serve(c.Handler)
 	}
+	if c.Relay {
+		if err := h.openRelay(); err != nil {
+			return err
+		}
+	}
+	if err := h.listen(); err != nil { // now that it can serve who comes
+		return err
+	}
 	h.rejoin()
 	h.wg.Go(h.redialLoop)
 	h.wg.Go(h.pingLoop)
@@ -138,11 +146,6 @@ func (h *Host) start() error {
 	if h.dht != nil {
 		h.wg.Go(h.provideLoop)
 		h.wg.Go(h.discoverLoop)
-	}
-	if c.Relay {
-		if err := h.openRelay(); err != nil {
-			return err
-		}
 	}
 	if c.Local && len(c.Listen) == 0 && len(c.Options) == 0 {
 		h.wg.Go(h.localRelays)
@@ -215,15 +218,21 @@ func (h *Host) open() error {
 	}
 	h.host = node
 	close(opened)
-	if simulated || len(listen) == 0 {
-		return nil
+	return nil
+}
+
+// listen begins to take connections. It is no option of the host: one that fails to listen
+// while it is built leaves goroutines behind.
+func (h *Host) listen() error {
+	listen, err := parseMultiaddrs("listen address", h.cfg.Listen)
+	if err != nil || len(listen) == 0 || len(h.cfg.Options) > 0 {
+		return err
 	}
-	// Not by an option: a host that fails to listen while it is built leaves goroutines behind.
-	if err := node.Network().Listen(listen...); err != nil {
-		return fmt.Errorf("p2p: listening on %s: %w; choose other addresses, or none to be reached through relays", strings.Join(c.Listen, ", "), err)
+	if err := h.host.Network().Listen(listen...); err != nil {
+		return fmt.Errorf("p2p: listening on %s: %w; choose other addresses, or none to be reached through relays", strings.Join(h.cfg.Listen, ", "), err)
 	}
-	if got := ma.FilterAddrs(node.Network().ListenAddresses(), isDirect); len(got) < len(listen) {
-		h.log.Warn("not every listen address could be had; is another program using the port?", "wanted", c.Listen, "got", got)
+	if got := ma.FilterAddrs(h.host.Network().ListenAddresses(), isDirect); len(got) < len(listen) {
+		h.log.Warn("not every listen address could be had; is another program using the port?", "wanted", h.cfg.Listen, "got", got)
 	}
 	return nil
 }

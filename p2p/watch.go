@@ -6,6 +6,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
 	ma "github.com/multiformats/go-multiaddr"
@@ -17,7 +18,8 @@ const eventQueue = 256
 // watch follows who comes and goes, and this host's own addresses.
 func (h *Host) watch() error {
 	sub, err := h.host.EventBus().Subscribe([]any{
-		new(event.EvtPeerConnectednessChanged), new(event.EvtPeerIdentificationCompleted), new(event.EvtLocalAddressesUpdated),
+		new(event.EvtPeerConnectednessChanged), new(event.EvtPeerIdentificationCompleted), new(event.EvtPeerProtocolsUpdated),
+		new(event.EvtLocalAddressesUpdated),
 	}, eventbus.BufSize(eventQueue), eventbus.Name("aimarket"))
 	if err != nil {
 		return fmt.Errorf("p2p: following the host's events: %w", err)
@@ -52,31 +54,33 @@ func (h *Host) happened(e any) {
 			h.latency.forget(e.Peer)
 		}
 	case event.EvtPeerIdentificationCompleted:
-		h.identified(e)
+		h.identified(e.Peer, e.Protocols, e.ListenAddrs)
+	case event.EvtPeerProtocolsUpdated: // a hub that had just started when it was connected
+		h.identified(e.Peer, e.Added, h.host.Peerstore().Addrs(e.Peer))
 	}
 }
 
 // identified notes a hub once it has said what it speaks: other libp2p nodes, such as
 // the dialers of AutoNAT, are none.
-func (h *Host) identified(e event.EvtPeerIdentificationCompleted) {
-	key, ok := keyOf(e.Peer)
-	if !ok || !isHub(e.Protocols) {
+func (h *Host) identified(id peer.ID, protocols []protocol.ID, addrs []ma.Multiaddr) {
+	key, ok := keyOf(id)
+	if !ok || !isHub(protocols) {
 		return
 	}
-	if h.connected(e.Peer) {
-		h.up(e.Peer)
+	if h.connected(id) {
+		h.up(id)
 	}
-	h.learn(key, e.Peer, filterAddresses(e.Peer, e.ListenAddrs, h.cfg.Local))
+	h.learn(key, id, filterAddresses(id, addrs, h.cfg.Local))
 	var at ma.Multiaddr
-	if e.Conn.Stat().Direction == network.DirOutbound {
-		if a, ok := acceptable(e.Peer, e.Conn.RemoteMultiaddr(), h.cfg.Local); ok {
+	for _, c := range h.host.Network().ConnsToPeer(id) {
+		if a, ok := acceptable(id, c.RemoteMultiaddr(), h.cfg.Local); ok && c.Stat().Direction == network.DirOutbound {
 			at = a
 		}
 	}
 	h.peers.connected(key, at, h.cfg.Now())
 	h.provide.again()
 	select {
-	case h.pings <- e.Peer:
+	case h.pings <- id:
 	default: // its turn comes
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/network"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/x/simlibp2p"
 	"github.com/marcopolo/simnet"
@@ -126,6 +127,28 @@ func TestEverybodyFindsEverybody(t *testing.T) {
 		virtually(t, time.Minute, "the round trip is measured", func() bool { return hubs[1].Link(key(hubs[2])).Latency > 0 })
 		if d := hubs[1].Link(key(hubs[2])).Latency; d < 35*time.Millisecond || d > 80*time.Millisecond {
 			t.Errorf("round trip of %s on a line of 40ms", d)
+		}
+	})
+}
+
+func TestHubThatIsSlowToStartIsOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		mute := func(c *Config) { c.Handler = nil }
+		a := w.open("a", mute)
+		b := w.open("b", func(c *Config) { c.Handler, c.Bootstrap = nil, a.Multiaddrs() })
+		virtually(t, time.Minute, "they are connected", linked(a, b))
+		time.Sleep(time.Second)
+		if len(a.peers.addrs(key(b))) != 0 {
+			t.Fatal("a node that speaks nothing of ours is remembered as a hub")
+		}
+		b.host.SetStreamHandler("/aimarket/2/something", func(s network.Stream) { s.Reset() })
+		virtually(t, time.Minute, "it is a hub now", func() bool { return len(a.peers.addrs(key(b))) != 0 })
+		// So that it would be tried again if it were lost.
+		a.redial.mu.Lock()
+		defer a.redial.mu.Unlock()
+		if to := a.redial.targets[b.id]; to == nil || !to.connected {
+			t.Errorf("%+v", to)
 		}
 	})
 }
