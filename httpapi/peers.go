@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/base64"
 	"net/http"
 	"time"
 
@@ -145,9 +146,12 @@ func (s *Server) routeStatus(p *catalog.Peer) string {
 // canonical is where a peer's key is at home: its own URL, or for another address of a
 // key that is active already the active one. "" while no key is known.
 func (s *Server) canonical(p *catalog.Peer) string {
-	key, err := identity.ParsePublicKey(p.PublicKey)
-	if err != nil {
+	key, ok := pinnedKey(p.PublicKey)
+	if !ok {
 		return ""
+	}
+	if p.Status == catalog.PeerActive {
+		return p.URL
 	}
 	if known, ok := s.cfg.Catalog.PeerByKey(key); ok {
 		return known.URL
@@ -155,11 +159,21 @@ func (s *Server) canonical(p *catalog.Peer) string {
 	return p.URL
 }
 
+// pinnedKey decodes a key that the catalogue keeps. It was checked when it was pinned:
+// to judge the point again for every peer would be most of the work of listing them.
+func pinnedKey(text string) (key identity.PublicKey, ok bool) {
+	raw, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(raw) != len(key) {
+		return key, false
+	}
+	return identity.PublicKey(raw), true
+}
+
 // peerID is the libp2p peer ID of an Ed25519 key: the base58 of the identity multihash
 // over the key's protobuf form (libp2p peer ID specification). "" for no key.
 func peerID(key string) string {
-	k, err := identity.ParsePublicKey(key)
-	if err != nil {
+	k, ok := pinnedKey(key)
+	if !ok {
 		return ""
 	}
 	return base58.Encode(append([]byte{0x00, 0x24, 0x08, 0x01, 0x12, 0x20}, k[:]...))
