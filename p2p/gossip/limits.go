@@ -49,13 +49,14 @@ const (
 
 	maxVerifiedHeads = 4096
 	maxLanes         = 4096
-	laneWait         = 80 * time.Millisecond // for the update before, when one overtook it
+	laneWait         = 250 * time.Millisecond // for the update before, when one overtook it
 	maxLaneWaits     = 128
 )
 
 // Bounds on pulling listings.
 const (
 	pullDelay       = 250 * time.Millisecond // for the update to come by gossip, ±half
+	pullSpread      = 25 * time.Millisecond  // mean, where there is nothing to wait for: not all at once
 	pullBackoff     = 250 * time.Millisecond // after a failed attempt, doubling
 	maxPullBackoff  = 8 * time.Second
 	maxPullAttempts = 8

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"sync/atomic"
+	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -114,11 +115,13 @@ func (m *Mesh) judgeEvent(ctx context.Context, src peer.ID, doc canon.Value) pub
 	if doc.Kind() != canon.Object {
 		return m.judge(AnnounceTopic, catalog.Reject, reasonInvalid)
 	}
-	reporter := clipAuthor(doc.Get("consumer_hub").Str())
-	if ok, _ := m.limits.author.take(reporter, 1); !ok {
-		return m.judge(AnnounceTopic, catalog.Ignore, reasonAuthor)
-	}
 	_, v := m.cat.TakeEvents(ctx, []canon.Value{doc}, catalog.Source{Via: catalog.ViaGossip, Peer: src.String()})
+	if v == catalog.Accept { // only what its reporter signed counts against it
+		if ok, _ := m.limits.author.take(clipAuthor(doc.Get("consumer_hub").Str()), 1); !ok {
+			m.count.bound(reasonAuthor)
+			return m.judge(AnnounceTopic, catalog.Ignore, reasonAuthor)
+		}
+	}
 	return m.judge(AnnounceTopic, v, reasonEvents)
 }
 
@@ -252,9 +255,13 @@ func (m *Mesh) took(h *catalog.Head, in catalog.Intake, from peer.ID, via catalo
 	if in.Want == nil {
 		return
 	}
-	delay := m.chance.around(pullDelay, 0.5)
-	if via != catalog.ViaGossip {
-		delay = 0
+	var delay time.Duration
+	switch {
+	case via != catalog.ViaGossip:
+	case listing: // the update came and is of no use: none will
+		delay = m.chance.around(pullSpread, 1)
+	default:
+		delay = m.chance.around(pullDelay, 0.5)
 	}
 	m.pulls.add(*in.Want, h.Sequence, from, delay)
 }
