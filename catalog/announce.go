@@ -30,8 +30,8 @@ type AnnounceResult struct {
 
 // Announce records a hub as pending. Whoever announces it: only Approve admits. An
 // open announcement sets no key, since a stranger could pin a wrong one, and changes
-// nothing about a hub that is known; the operator's fills in what is still missing
-// but never replaces a key.
+// nothing about a hub that is known, a rejected one included; the operator's fills in
+// what is still missing but never replaces a key and reopens nothing.
 func (c *Catalog) Announce(ctx context.Context, a Announcement) (AnnounceResult, error) {
 	base, err := c.announcedURL(a)
 	if err != nil {
