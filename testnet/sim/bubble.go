@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"io"
+	"os"
 	"reflect"
 	"testing"
 	"testing/synctest"
@@ -12,14 +14,15 @@ import (
 
 // Bubble runs f in virtual time from a program that is no test: the clock advances when
 // every goroutine of f waits, so hours pass in seconds. f must start nothing that
-// outlives it and touch no real socket. It may be called again, but not at the same time.
+// outlives it, touch no real socket and use no context but the one it is given: a channel
+// from outside stops the virtual clock. It may be called again, but not at the same time.
 //
 // A bubble belongs to a test, so one is run. What that takes of package testing is
 // outside the Go 1 promise and here alone.
-func Bubble(name string, f func() error) error {
+func Bubble(name string, f func(context.Context) error) error {
 	err := errors.New("the virtual clock stopped: " + name + " did not finish")
 	test := testing.InternalTest{Name: name, F: func(t *testing.T) {
-		synctest.Test(t, func(*testing.T) { err = f() })
+		synctest.Test(t, func(t *testing.T) { err = f(t.Context()) })
 	}}
 	m := testing.MainStart(noDeps{}, []testing.InternalTest{test}, nil, nil, nil)
 	if !flag.Parsed() {
@@ -28,7 +31,15 @@ func Bubble(name string, f func() error) error {
 	if err := flag.Set("test.timeout", "0"); err != nil {
 		return err
 	}
+	quiet, openErr := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if openErr != nil {
+		return openErr
+	}
+	defer quiet.Close()
+	stdout := os.Stdout
+	os.Stdout = quiet // it would print PASS
 	m.Run()
+	os.Stdout = stdout
 	return err
 }
 

@@ -76,6 +76,14 @@ var Measures = []Measure{
 	{"search_100k", "query over 100,000 capabilities, one client, mixed queries", search100k},
 	{"search_1m", "query over 1,000,000 capabilities, one client, mixed queries", search1m},
 	{"start", "start to ready, fresh and with 100,000 capabilities", start},
+	{"gossip_50", "publish on one of 50 hubs until the last finds it, loopback", gossip50},
+	{"gossip_burst", "300 changes within a second on one of 50 hubs until all are equal, loopback", gossipBurst},
+	{"nodes_per_machine", "200 full hubs in one process until all know all, and a change through them", nodesPerMachine},
+	{"intake", "a listing of 1,000 tools verified, stored and indexed; one tool of it changed", intake},
+	{"gossip_100_sim", "one change through 100 hubs, 50 ms links, virtual time", gossipSim("gossip_100_sim", 100, 10, 50*time.Millisecond, 400)},
+	{"gossip_1000_sim", "one change through 1,000 hubs, 20 ms links, virtual time", gossipSim("gossip_1000_sim", 1000, 3, 20*time.Millisecond, 500)},
+	{"heal", "20 hubs cut in half for 10 min of changes, until equal again", heal},
+	{"idle_bytes", "traffic per hub and hour in a quiet mesh of 100 hubs", idleBytes},
 }
 
 // Find returns the named measure.
