@@ -33,7 +33,9 @@ func (n *Node) Banner() string {
 	}
 	mesh := "off: this hub speaks HTTP only"
 	if n.mesh.host != nil {
-		mesh = n.JoinAddress()
+		if mesh = n.JoinAddress(); mesh == "" {
+			mesh = "on, reached through relays only"
+		}
 	}
 	return fmt.Sprintf(`
   %s (aimarket %s)

@@ -14,7 +14,7 @@ import (
 // meshSettings are what a hub can be told about other hubs.
 type meshSettings struct {
 	P2P         bool     `help:"Take part in the mesh of hubs over libp2p; --no-p2p speaks HTTP only." name:"p2p" default:"true" negatable:"" env:"AIMARKET_P2P"`
-	P2PListen   []string `help:"Multiaddrs of the mesh; TCP and QUIC on the host of --listen and the port after its own if empty." name:"p2p-listen" env:"AIMARKET_P2P_LISTEN" placeholder:"MULTIADDR"`
+	P2PListen   []string `help:"Multiaddrs of the mesh; TCP and QUIC on the host of --listen and the port after its own if empty; none: only through relays." name:"p2p-listen" env:"AIMARKET_P2P_LISTEN" placeholder:"MULTIADDR"`
 	P2PAnnounce []string `help:"Further multiaddrs at which others reach this hub, such as a forwarded port." name:"p2p-announce" env:"AIMARKET_P2P_ANNOUNCE" placeholder:"MULTIADDR"`
 	Bootstrap   []string `help:"Multiaddrs, with /p2p/ and the peer ID, of hubs to join the mesh by." env:"AIMARKET_BOOTSTRAP" placeholder:"MULTIADDR"`
 	MDNS        bool     `help:"Find hubs on the local network." name:"mdns" default:"true" negatable:"" env:"AIMARKET_MDNS"`
@@ -35,7 +35,10 @@ type meshSettings struct {
 func (s meshSettings) apply(c *node.Config) error {
 	c.P2P, c.MDNS, c.Relay = s.P2P, s.MDNS, s.Relay
 	c.P2PListen, c.P2PAnnounce, c.Bootstrap = trimmed(s.P2PListen), trimmed(s.P2PAnnounce), trimmed(s.Bootstrap)
-	if c.P2P && len(c.P2PListen) == 0 {
+	switch {
+	case len(c.P2PListen) == 1 && c.P2PListen[0] == "none":
+		c.P2PListen = nil
+	case c.P2P && len(c.P2PListen) == 0:
 		c.P2PListen = meshAddresses(c.Listen)
 	}
 	c.Admission = catalog.Admission(s.Admission)

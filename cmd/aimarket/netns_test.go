@@ -74,6 +74,34 @@ func machines(t *testing.T, n int) []*machine {
 	return out
 }
 
+// apart makes three machines with public addresses of which only the middle one sees the
+// others.
+func apart(t *testing.T) (left, middle, right *machine) {
+	t.Helper()
+	ms := machines(t, 3)
+	left, middle, right = ms[0], ms[1], ms[2]
+	ip := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Skipf("this machine cannot link network namespaces: ip %s: %s", strings.Join(args, " "), out)
+		}
+	}
+	for _, m := range ms {
+		ip("-n", m.name, "link", "del", "eth0")
+	}
+	middle.ip = "45.80.0.1"
+	for i, m := range []*machine{left, right} {
+		m.ip = fmt.Sprintf("45.8%d.0.2", i)
+		ours := fmt.Sprintf("eth%d", i)
+		ip("-n", m.name, "link", "add", "eth0", "type", "veth", "peer", "name", ours, "netns", middle.name)
+		for _, end := range [][3]string{{m.name, "eth0", m.ip}, {middle.name, ours, fmt.Sprintf("45.8%d.0.1", i)}} {
+			ip("-n", end[0], "addr", "add", end[2]+"/24", "dev", end[1])
+			ip("-n", end[0], "link", "set", end[1], "up")
+		}
+	}
+	return left, middle, right
+}
+
 // dial connects from within the namespace. Its thread is not given back: it would carry
 // the namespace with it.
 func (m *machine) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -127,6 +155,9 @@ func (m *machine) serve(flags ...string) (join string) {
 		_ = cmd.Wait()
 	})
 	m.until("the hub to answer", func() bool { return m.get("/readyz", nil) == nil })
+	if slices.Contains(flags, "none") {
+		return "" // until a relay was found
+	}
 	m.until("the address to join by", func() bool {
 		raw, err := os.ReadFile(log.Name())
 		join = printedAddress.FindString(string(raw))
@@ -201,4 +232,15 @@ func TestOneLANNeedsNoAddress(t *testing.T) {
 	for _, m := range ms {
 		m.until("offers of the other machine", m.finds)
 	}
+}
+
+// A hub that no packet reaches unasked joins through a relay and is found by a hub that
+// has no way to it but that relay.
+func TestHubBehindNATIsFound(t *testing.T) {
+	a, relay, hidden := apart(t)
+	join := relay.serve("--relay", "--no-mdns", "--skip-seed")
+	id := join[strings.LastIndex(join, "/p2p/"):]
+	hidden.serve("--no-mdns", "--p2p-listen", "none", "--bootstrap", "/ip4/45.81.0.1/tcp/9084"+id)
+	a.serve("--no-mdns", "--skip-seed", "--bootstrap", "/ip4/45.80.0.1/tcp/9084"+id)
+	a.until("offers of the hidden hub", a.finds)
 }
