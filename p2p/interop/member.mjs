@@ -29,7 +29,7 @@ const node = await createLibp2p({
     pubsub: gossipsub({
       allowPublishToZeroTopicPeers: true,
       globalSignaturePolicy: 'StrictNoSign',
-      msgIdFn: async (m) => (await sha256.digest(m.data)).digest
+      msgIdFn: async (m) => (await sha256.digest(Buffer.concat([Buffer.from(m.topic), Buffer.of(0), m.data]))).digest
     })
   }
 })
@@ -73,7 +73,7 @@ if (holds(forged)) fail('a changed head verifies')
 say({ head: got.hub_name, sequence: got.sequence, capabilities: got.capabilities_count, verified: true })
 
 // HTTP over a stream: one request, answered with the connection's end.
-const stream = await node.dialProtocol(connection.remotePeer, '/http/1.1')
+const stream = await node.dialProtocol(connection.remotePeer, '/aimarket/2/http')
 const text = 'GET /.well-known/ai-market.json HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n'
 stream.send(new TextEncoder().encode(text))
 let answer = Buffer.alloc(0)

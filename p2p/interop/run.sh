@@ -23,7 +23,7 @@ cp "$here"/*.mjs "$work/"
   @libp2p/identify@4.1.14 @multiformats/multiaddr@13.0.3 multiformats@14.0.5 >&2)
 
 port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })')
-"$aimarket" serve --data "$work/data" --listen "127.0.0.1:$port" --p2p-listen /ip4/127.0.0.1/tcp/0 --no-mdns --allow-local-publish >"$work/hub.log" 2>&1 &
+AIMARKET_SUPPLY_PUBLISH_PER_HOUR=0 "$aimarket" serve --data "$work/data" --listen "127.0.0.1:$port" --p2p-listen /ip4/127.0.0.1/tcp/0 --no-mdns --allow-local-publish >"$work/hub.log" 2>&1 &
 hub=$!
 ready() { node -e 'fetch(process.argv[1]).then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))' "http://127.0.0.1:$port/readyz"; }
 for _ in $(seq 100); do ready && break; kill -0 "$hub" || { cat "$work/hub.log" >&2; exit 2; }; sleep 0.1; done
@@ -37,13 +37,13 @@ member=$!
 n=0
 while kill -0 "$member" 2>/dev/null; do
   n=$((n + 1))
-  node -e '
+  node --input-type=module -e '
     const [url, n] = process.argv.slice(1)
     const post = (path, body) => fetch(url + "/ai-market/v2" + path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) })
     await post("/supply/stake", { publisher_id: "interop", amount_usd: 10 })
     const r = await post("/supply/register", { product_id: "interop-" + n, capability_id: "thing@v1", name: "thing", description: "a thing that is announced", invoke_url: "http://127.0.0.1:1/" + n, publisher_id: "interop" })
     if (!r.ok) console.error(r.status, await r.text())
-  ' --input-type=module "http://127.0.0.1:$port" "$n" || true
+  ' "http://127.0.0.1:$port" "$n" || true
   sleep 2
 done
 wait "$member" && echo "js-libp2p: all held" || { echo "js-libp2p failed; the hub's log:" >&2; cat "$work/hub.log" >&2; exit 1; }
