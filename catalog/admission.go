@@ -76,6 +76,9 @@ func (c *Catalog) activate(p *Peer, why string) (*store.Commit, error) {
 		return nil, err
 	}
 	p.Status, p.Why, p.Away, p.Trial.Next = PeerActive, why, false, time.Time{}
+	if p.ClaimedURL != "" {
+		defer poke(c.mesh.admission)
+	}
 	return c.storePeer(p, c.previewDropper(p.URL))
 }
 

@@ -23,8 +23,12 @@ func (v *visit) keyElsewhere(p Peer, known bool, q Peer) Sighting {
 		if err := v.drop(q); err != nil {
 			return v.failed(err)
 		}
+		p.absorb(&q)
 		return v.update(p, true)
 	case v.moves(q):
+		if known {
+			q.absorb(&p)
+		}
 		return v.move(q)
 	}
 	out := v.ignore(ReasonAlias, base+" shows the key of "+q.URL+", which keeps its URL; if the hub has moved, its old address or its signed documents must say so, or the operator removes the old one")

@@ -67,7 +67,7 @@ func (t *taking) admit(p Peer, why string) Intake {
 	p.Status, p.Why, p.Trial.Next = PeerActive, why, time.Time{}
 	p.Sequence, p.Digest, p.Held, p.Away = 0, "", "", false
 	if o, there := c.Peer(t.h.HubURL); there && t.h.HubURL != p.URL && t.mayTakeURL() {
-		p.FirstSeen, p.Discoverer, p.Depth = earlier(p.FirstSeen, o.FirstSeen), o.Discoverer, o.Depth
+		p.absorb(&o)
 	}
 	t.describe(&p)
 	if before.URL != p.URL || c.knows(before.URL) {

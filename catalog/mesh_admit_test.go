@@ -119,7 +119,7 @@ func TestVerifiedAdmission(t *testing.T) {
 	if due, next := b.TrialsDue(0); len(due) != 0 || next.IsZero() {
 		t.Fatalf("more than asked for: %+v, %v", due, next)
 	}
-	p, err := b.NoteTrial(ctx, hub, Trial{Passed: true, URLConfirmed: true, Detail: "one receipt"})
+	p, err := b.NoteTrial(ctx, hub, Trial{Passed: true, URLConfirmed: true, Address: shopURL, Detail: "one receipt"})
 	must(t, err)
 	if p.Status != PeerActive || p.URL != shopURL || p.ClaimedURL != "" || !strings.Contains(p.Why, "one receipt") {
 		t.Fatalf("passed: %+v", p)
@@ -150,9 +150,9 @@ func TestTrialNeedsPlace(t *testing.T) {
 		m.SetAddresses("", nil, shopURL)
 		expect(t, "stranger", b.tell(t, m.next(t, true).Head, byAuthor), Ignore, ReasonPending)
 	}
-	_, err := b.NoteTrial(ctx, KeyURL(a.pub()), Trial{Passed: true, URLConfirmed: true})
+	_, err := b.NoteTrial(ctx, KeyURL(a.pub()), Trial{Passed: true, URLConfirmed: true, Address: shopURL})
 	must(t, err)
-	p, err := b.NoteTrial(ctx, KeyURL(c.pub()), Trial{Passed: true, URLConfirmed: true})
+	p, err := b.NoteTrial(ctx, KeyURL(c.pub()), Trial{Passed: true, URLConfirmed: true, Address: shopURL})
 	must(t, err)
 	if p.URL != KeyURL(c.pub()) || p.Status != PeerActive {
 		t.Fatalf("two keys at one address: %+v", p)

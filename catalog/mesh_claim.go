@@ -42,7 +42,8 @@ func literalHost(base string) bool {
 	return err == nil || u.Hostname() == "localhost" || strings.HasSuffix(u.Hostname(), ".localhost")
 }
 
-// checkClaim refuses a head that claims the URL of somebody else.
+// checkClaim refuses a head that claims the URL of somebody else. What is merely pending
+// there, seen by somebody or under another key, is nobody's yet.
 func (t *taking) checkClaim() (Intake, bool) {
 	c, claim := t.c, t.h.HubURL
 	if claim == "" {
@@ -57,9 +58,9 @@ func (t *taking) checkClaim() (Intake, bool) {
 	o, ok := c.Peer(claim)
 	switch {
 	case !ok || o.PublicKey == t.key:
-	case o.PublicKey != "" && (t.h.Succeeds == nil || t.h.Succeeds.PublicKey != o.PublicKey):
+	case o.PublicKey != "" && o.Status != PeerPending && (t.h.Succeeds == nil || t.h.Succeeds.PublicKey != o.PublicKey):
 		return t.blame(ReasonURLTaken, claim+" belongs to another key"), true
-	case o.PublicKey == "" && o.Status == PeerRejected:
+	case o.Status == PeerRejected:
 		return t.ignore(ReasonRejected, "the operator rejected the hub at "+claim), true
 	}
 	return Intake{}, false

@@ -177,6 +177,7 @@ func (t *taking) describe(p *Peer) {
 	p.HubVersion, p.Categories, p.Multiaddrs = h.HubVersion, h.Categories, h.Multiaddrs
 	p.Capabilities = h.Capabilities
 	p.HeadTime, p.Expires = h.GeneratedAt, h.ExpiresAt
+	before := p.ClaimedURL
 	p.ClaimedURL = ""
 	switch {
 	case h.HubURL == "" || h.HubURL == p.URL:
@@ -185,5 +186,12 @@ func (t *taking) describe(p *Peer) {
 		p.WellKnownURL, p.ManifestURL, p.MCPEndpoint = p.URL+wellKnownPath, "", ""
 	default:
 		p.ClaimedURL = h.HubURL
+	}
+	if p.ClaimedURL != before {
+		t.claims = p.ClaimedURL != ""
+		p.Look = Look{At: p.Look.At}
+		if !p.Look.At.IsZero() { // whoever claims another address every second is not looked at every second
+			p.Look.Next = p.Look.At.Add(lookFirst)
+		}
 	}
 }

@@ -49,6 +49,7 @@ type taking struct {
 
 	key      string // of the author, standard base64
 	claimOK  bool   // the claimed URL was checked and may be called
+	claims   bool   // a URL that was not its claim before
 	rows     []Capability
 	unlisted []RowID // tools of the update that are no rows
 	dropped  []Dropped
@@ -77,6 +78,9 @@ func (c *Catalog) take(ctx context.Context, h *Head, u *Update, s Source) Intake
 		if p, ok := c.PeerByKey(h.PublicKey); ok {
 			in.Peer, in.State = p.URL, p.Status
 		}
+	}
+	if t.claims && in.State == PeerActive {
+		poke(c.mesh.admission)
 	}
 	return in
 }

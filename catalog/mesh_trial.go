@@ -22,28 +22,30 @@ const maxTrialDetail = 1000
 // AdmissionDue has an element whenever a pending peer may be worth a trial.
 func (c *Catalog) AdmissionDue() <-chan struct{} { return c.mesh.admission }
 
-// TrialsDue lists the pending peers that the verified policy should try now, the
-// longest waiting first, at most n, and when to ask again: zero if only a new peer
-// (AdmissionDue) makes that worth while. Peers whose key is not known yet wait for the
-// crawler to read their discovery document. Under other policies nothing is due.
+// TrialsDue lists the peers to try now, at most n, and when to ask again: zero if only a
+// new peer (AdmissionDue) makes that worth while. First the pending ones that the
+// verified policy tries (NoteTrial), then, under every policy, the active ones that claim
+// a URL which is to be looked at (NoteClaim), of each the longest waiting first. Peers
+// whose key is not known yet wait for the crawler to read their discovery document.
 func (c *Catalog) TrialsDue(n int) (due []Peer, next time.Time) {
 	now := c.cfg.Now()
 	c.judgeStale(now)
-	if c.cfg.Admission != AdmitVerified {
-		return nil, time.Time{}
-	}
 	c.peersMu.RLock()
 	for _, p := range c.peers {
+		from, ever := c.tryFrom(p)
 		switch {
-		case p.Status != PeerPending || p.PublicKey == "":
-		case !now.Before(p.Trial.Next):
+		case !ever:
+		case !now.Before(from):
 			due = append(due, p.clone())
-		case next.IsZero() || p.Trial.Next.Before(next):
-			next = p.Trial.Next
+		case next.IsZero() || from.Before(next):
+			next = from
 		}
 	}
 	c.peersMu.RUnlock()
 	slices.SortFunc(due, func(a, b Peer) int {
+		if a.Status != b.Status {
+			return cmp.Compare(b.Status, a.Status) // pending before active
+		}
 		return cmp.Or(waitingSince(&a).Compare(waitingSince(&b)), cmp.Compare(a.URL, b.URL))
 	})
 	if len(due) > max(0, n) {
@@ -52,18 +54,34 @@ func (c *Catalog) TrialsDue(n int) (due []Peer, next time.Time) {
 	return due, next
 }
 
-// waitingSince is the last trial, or the first sight of a peer that had none.
-func waitingSince(p *Peer) time.Time {
-	if p.Trial.At.IsZero() {
-		return p.FirstSeen
+// tryFrom is the time from which a peer may be tried; false if it is not to be.
+func (c *Catalog) tryFrom(p *Peer) (from time.Time, ever bool) {
+	switch {
+	case p.PublicKey == "":
+	case p.Status == PeerPending:
+		return p.Trial.Next, c.cfg.Admission == AdmitVerified
+	case p.Status == PeerActive:
+		return p.Look.Next, p.ClaimedURL != ""
 	}
-	return p.Trial.At
+	return time.Time{}, false
 }
 
-// NoteTrial records a trial. With t.Passed the peer becomes active (under its claimed
-// URL if t.URLConfirmed); otherwise it is due again after a backoff, or when its head
-// changes address. Only a pending peer's state changes. At, Failures and Next are
-// filled in here.
+// waitingSince is the last trial or look, or the first sight of a peer that had none.
+func waitingSince(p *Peer) time.Time {
+	last := p.Trial.At
+	if p.Status == PeerActive {
+		last = p.Look.At
+	}
+	if last.IsZero() {
+		return p.FirstSeen
+	}
+	return last
+}
+
+// NoteTrial records a trial. With t.Passed the peer becomes active, under its claimed URL
+// if t.URLConfirmed and t.Address is still what it claims; otherwise it is due again after
+// a backoff, or when its head changes address. Only a pending peer's state changes. At,
+// Failures and Next are filled in here.
 func (c *Catalog) NoteTrial(ctx context.Context, hubURL string, t Trial) (Peer, error) {
 	if err := ctx.Err(); err != nil {
 		return Peer{}, fmt.Errorf("catalog: trial of %s: %w", clip(hubURL), err)
@@ -87,13 +105,16 @@ func (c *Catalog) trialLocked(hubURL string, t Trial) (Peer, *store.Commit, erro
 	t.Detail = clipTo(t.Detail, maxTrialDetail)
 	if !t.Passed {
 		t.Failures = p.Trial.Failures + 1
-		t.Next = now.Add(trialWait(t.Failures))
+		t.Next = now.Add(backoff(trialFirst, t.Failures))
 	}
 	p.Trial = t
 	if t.URLConfirmed && p.Status != PeerRejected {
-		if err := c.confirmURL(&p); err != nil {
+		if err := c.confirmURL(&p, t.Address); err != nil {
 			return p, nil, err
 		}
+	}
+	if t.Passed && p.ClaimedURL != "" { // it may have been tried there a moment ago
+		p.Look = Look{At: now, Failures: 1, Next: now.Add(lookFirst)}
 	}
 	if p.Status != PeerPending {
 		commit, err := c.storePeer(&p)
@@ -108,31 +129,12 @@ func (c *Catalog) trialLocked(hubURL string, t Trial) (Peer, *store.Commit, erro
 	return p, commit, err
 }
 
-// trialWait is the backoff after so many failures in a row.
-func trialWait(failures int) time.Duration {
+// backoff is the wait after so many failures in a row: first, doubling to trialMost.
+func backoff(first time.Duration, failures int) time.Duration {
 	if failures > 16 {
 		return trialMost
 	}
-	return min(trialMost, trialFirst<<max(0, failures-1))
-}
-
-// confirmURL moves a peer to the URL that it claims, which showed its key, unless
-// another key is active there.
-func (c *Catalog) confirmURL(p *Peer) error {
-	claim := p.ClaimedURL
-	if claim == "" || claim == p.URL {
-		return nil
-	}
-	if o, there := c.Peer(claim); there {
-		if o.PublicKey != "" && o.PublicKey != p.PublicKey && o.Status != PeerPending || o.Status == PeerRejected {
-			p.Why = fmt.Sprintf("%s: its address %s is that of another key here; the operator must decide", p.Status, claim)
-			return nil
-		}
-		p.FirstSeen = earlier(p.FirstSeen, o.FirstSeen)
-	}
-	from := p.URL
-	p.URL, p.ClaimedURL, p.WellKnownURL = claim, "", claim+wellKnownPath
-	return c.movePeer(from, p.kept(), nil)
+	return min(trialMost, first<<max(0, failures-1))
 }
 
 // kept is a copy that the caller's later changes do not reach.

@@ -62,6 +62,7 @@ func (c *Catalog) Sight(ctx context.Context, hubURL, discoverer string, depth in
 		return false, fmt.Errorf("catalog: note the hub %s: %w", base, err)
 	}
 	c.setPeer(base, p)
+	c.hurryLook(base)
 	return true, nil
 }
 

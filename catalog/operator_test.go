@@ -266,9 +266,9 @@ func TestKeyURLs(t *testing.T) {
 	}
 }
 
-func TestTrialWait(t *testing.T) {
+func TestBackoff(t *testing.T) {
 	for failures, want := range map[int]time.Duration{1: time.Minute, 2: 2 * time.Minute, 9: 256 * time.Minute, 10: 6 * time.Hour, 1 << 40: 6 * time.Hour} {
-		if got := trialWait(failures); got != want {
+		if got := backoff(trialFirst, failures); got != want {
 			t.Errorf("after %d failures %s, want %s", failures, got, want)
 		}
 	}

@@ -70,6 +70,7 @@ type Peer struct {
 	Expires    time.Time `json:"head_expires,omitzero"` // expires_at
 
 	Trial         Trial `json:"trial,omitzero"`          // the newest attempt to admit it by the verified policy
+	Look          Look  `json:"look,omitzero"`           // of an active peer: the newest look at ClaimedURL
 	Equivocations int   `json:"equivocations,omitempty"` // times it signed two listings under one sequence
 
 	Equivocated uint64   `json:"equivocated_at,omitempty"` // newest sequence that Equivocations counts
@@ -83,10 +84,18 @@ type Trial struct {
 	Passed       bool          `json:"passed,omitempty"`
 	Detail       string        `json:"detail,omitempty"`        // what was tried and what came of it
 	URLConfirmed bool          `json:"url_confirmed,omitempty"` // the claimed URL showed the peer's key
+	Address      string        `json:"address,omitempty"`       // the URL that did: the claim may be another one by now
 	Failures     int           `json:"failures,omitempty"`      // in a row
 	Next         time.Time     `json:"next,omitzero"`           // not before this time again
 	Latency      time.Duration `json:"latency,omitempty"`       // of the trial call
 	Capability   Key           `json:"capability,omitzero"`     // what was called
+}
+
+// Look is the newest look at whether the URL that an active peer claims shows its key.
+type Look struct {
+	At       time.Time `json:"at,omitzero"`
+	Failures int       `json:"failures,omitempty"` // in a row
+	Next     time.Time `json:"next,omitzero"`      // not before this time again
 }
 
 // ErrDuplicateIdentity says that a hub's key is already active at another URL.

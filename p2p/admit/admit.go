@@ -4,7 +4,9 @@
 // what it shows with the key that was pinned, is its catalogue well-formed and fresh,
 // and does one call to it come back with a receipt that verifies. All of it is read
 // over HTTP at the address the hub claims, or, if that address cannot be used and the
-// hub is in the mesh, over streams, which prove the key and confirm no address.
+// hub is in the mesh, over streams, which prove the key and confirm no address. An
+// address that a hub claims and that was not confirmed when it was admitted is looked at
+// now and then, by its discovery document alone.
 //
 // It promises that a trial costs nothing (it is a sandbox visitor's call, and a receipt
 // that charges is a failure), that it is bounded in time and bytes, that at most
@@ -27,6 +29,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/aimarket/aimarket/catalog"
+	"github.com/aimarket/aimarket/internal/identity"
 	"github.com/aimarket/aimarket/p2p/crawl"
 )
 
@@ -48,6 +51,7 @@ type Catalog interface {
 	AdmissionDue() <-chan struct{}
 	TrialsDue(n int) (due []catalog.Peer, next time.Time)
 	NoteTrial(ctx context.Context, hubURL string, t catalog.Trial) (catalog.Peer, error)
+	NoteClaim(ctx context.Context, hubURL, claim string, shown bool, detail string) (catalog.Peer, error)
 	Report(ctx context.Context, e catalog.Experience) error
 }
 
@@ -68,6 +72,7 @@ type Config struct {
 type Admitter struct {
 	cfg    Config
 	trials *prometheus.CounterVec
+	looks  *prometheus.CounterVec
 	random sync.Mutex // guards cfg.Rand
 
 	ctx  context.Context // until Close
@@ -101,11 +106,14 @@ func New(c Config) (*Admitter, error) {
 	a := &Admitter{
 		cfg:    c,
 		trials: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "aimarket_admission_trials_total", Help: "Trials of pending hubs by result."}, []string{"result"}),
+		looks:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "aimarket_admission_looks_total", Help: "Looks at addresses that admitted hubs claim, by result."}, []string{"result"}),
 		busy:   map[string]bool{}, rest: map[string]rest{}, ended: make(chan struct{}, 1),
 	}
 	if c.Registry != nil {
-		if err := c.Registry.Register(a.trials); err != nil {
-			return nil, fmt.Errorf("admit: metrics: %w", err)
+		for _, m := range []prometheus.Collector{a.trials, a.looks} {
+			if err := c.Registry.Register(m); err != nil {
+				return nil, fmt.Errorf("admit: metrics: %w", err)
+			}
 		}
 	}
 	a.ctx, a.stop = context.WithCancel(context.Background())
@@ -158,6 +166,10 @@ func (a *Admitter) begin() (wait time.Duration) {
 		a.busy[p.URL] = true
 		a.work.Go(func() {
 			defer a.release(p.URL)
+			if p.Status == catalog.PeerActive {
+				a.look(a.ctx, p)
+				return
+			}
 			a.run(a.ctx, p)
 		})
 	}
@@ -205,7 +217,7 @@ func (a *Admitter) Try(ctx context.Context, p catalog.Peer) catalog.Trial {
 func (a *Admitter) run(ctx context.Context, p catalog.Peer) catalog.Trial {
 	v := a.judge(ctx, p)
 	t := catalog.Trial{At: a.cfg.Now().UTC().Truncate(time.Second), Passed: v.passed, Detail: v.detail,
-		URLConfirmed: v.confirmed, Latency: v.latency, Capability: v.called}
+		URLConfirmed: v.confirmed != "", Address: v.confirmed, Latency: v.latency, Capability: v.called}
 	if ctx.Err() != nil && !v.passed {
 		return t // it was broken off: nothing was learned about the peer
 	}
@@ -235,6 +247,35 @@ func (a *Admitter) run(ctx context.Context, p catalog.Peer) catalog.Trial {
 		a.cfg.Admitted(ctx, admitted)
 	}
 	return t
+}
+
+// look sees whether the address that an admitted hub claims shows its key.
+func (a *Admitter) look(ctx context.Context, p catalog.Peer) {
+	key, err := identity.ParsePublicKey(p.PublicKey)
+	if err != nil { // no key that the catalogue pins
+		a.leaveAlone(p.URL)
+		return
+	}
+	_, problem := a.discovery(ctx, p.ClaimedURL, key)
+	result, detail := "confirmed", ""
+	if problem != nil {
+		if ctx.Err() != nil {
+			return
+		}
+		result, detail = "unanswered", problem.text
+		if problem.broken {
+			result = "refuted"
+		}
+	}
+	a.looks.WithLabelValues(result).Inc()
+	if _, err := a.cfg.Catalog.NoteClaim(ctx, p.URL, p.ClaimedURL, problem == nil, detail); err != nil {
+		a.cfg.Logger.Warn("admit: the look at a hub's address could not be recorded", "hub", p.URL, "address", p.ClaimedURL, "error", err)
+		a.leaveAlone(p.URL)
+		return
+	}
+	a.mu.Lock()
+	delete(a.rest, p.URL)
+	a.mu.Unlock()
 }
 
 func (a *Admitter) leaveAlone(url string) {

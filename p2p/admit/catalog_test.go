@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/aimarket/aimarket/catalog"
+	"github.com/aimarket/aimarket/internal/identity"
 	"github.com/aimarket/aimarket/internal/store"
 	"github.com/aimarket/aimarket/p2p/crawl"
 )
@@ -21,6 +22,19 @@ func (anyURL) CheckURL(context.Context, string) error { return nil }
 
 func open(t *testing.T, policy catalog.Admission) *catalog.Catalog {
 	t.Helper()
+	return openHub(t, testKey("self"), self, policy)
+}
+
+// openAs is the catalogue of another hub, which announces its address.
+func openAs(t *testing.T, key *identity.Key, url string) *catalog.Catalog {
+	t.Helper()
+	c := openHub(t, key, url, catalog.AdmitNone)
+	c.SetAddresses("", nil, url)
+	return c
+}
+
+func openHub(t *testing.T, key *identity.Key, url string, policy catalog.Admission) *catalog.Catalog {
+	t.Helper()
 	db, err := store.Open("db", store.Options{FS: vfs.NewMem()})
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +44,7 @@ func open(t *testing.T, policy catalog.Admission) *catalog.Catalog {
 			t.Error(err)
 		}
 	})
-	c, err := catalog.Open(t.Context(), catalog.Config{Store: db, Signer: testKey("self"), URLs: anyURL{}, Now: time.Now, HubURL: self, HubName: "Self",
+	c, err := catalog.Open(t.Context(), catalog.Config{Store: db, Signer: key, URLs: anyURL{}, Now: time.Now, HubURL: url, HubName: "Self",
 		HubVersion: "1", RoutingFeeBps: 100, MinTrust: 0.3, CrawlInterval: time.Hour, MaxRows: 10_000, Admission: policy})
 	if err != nil {
 		t.Fatal(err)
@@ -123,6 +137,64 @@ func TestNothingIsTriedUnderOtherPolicies(t *testing.T) {
 		p, _ := c.Peer(base)
 		if tried := a.Try(t.Context(), p); !tried.Passed {
 			t.Errorf("asked for: %+v", tried)
+		}
+	})
+}
+
+// A hub whose address cannot be reached when it is tried is admitted under its key, and
+// gets its address without anybody's help once that answers, although others only saw
+// the address meanwhile.
+func TestAddressIsConfirmedLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const claimed = "https://late.example"
+		h := newHub(claimed)
+		byKey := catalog.KeyURL(h.key.Public())
+		m := newMarket(h)
+		m.hubs[byKey] = h
+		delete(m.hubs, claimed)
+		c, other := open(t, catalog.AdmitVerified), openAs(t, h.key, claimed)
+		a, err := New(Config{Catalog: c, Fetch: m, HubURL: self, Now: time.Now, Rand: rand.Reader})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		hear := func() {
+			u, err := other.NextUpdate(t.Context(), true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.TakeUpdate(t.Context(), u, catalog.Source{Via: catalog.ViaSync, Peer: "x"})
+			synctest.Wait()
+		}
+		hear()
+		if p, ok := c.Peer(byKey); !ok || p.Status != catalog.PeerActive || p.ClaimedURL != claimed {
+			t.Fatalf("%+v", p)
+		}
+		if _, err := c.Sight(t.Context(), claimed, "crawler", 1); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Hour)
+		hear()
+		if p, _ := c.Peer(byKey); p.Look.Failures < 8 || p.Look.Failures > 12 {
+			t.Fatalf("%d looks in three hours", p.Look.Failures)
+		}
+		x := newHub(claimed) // somebody else had the address first
+		x.key = testKey("x")
+		m.set(claimed, x)
+		time.Sleep(6 * time.Hour)
+		hear()
+		if p, _ := c.Peer(byKey); p.URL != byKey {
+			t.Fatalf("another hub's address became its own: %+v", p)
+		}
+		m.set(claimed, h)
+		time.Sleep(6 * time.Hour)
+		synctest.Wait()
+		p, ok := c.Peer(claimed)
+		if !ok || p.Status != catalog.PeerActive || p.PublicKey != h.key.PublicBase64() {
+			t.Fatalf("%+v", p)
+		}
+		if n := c.Counts(); n.Peers != 1 || n.Pending != 0 {
+			t.Fatalf("%+v", n)
 		}
 	})
 }

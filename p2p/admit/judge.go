@@ -17,7 +17,7 @@ type verdict struct {
 	passed    bool
 	broken    bool // it answered and broke a rule: no matter of luck
 	detail    string
-	confirmed bool        // an HTTP address showed the pinned key
+	confirmed string      // the HTTP address that showed the pinned key; "" if none did
 	called    catalog.Key // of the call that decided; zero if there was none
 	served    bool        // that call was answered with a result and a receipt
 	latency   time.Duration
@@ -70,7 +70,9 @@ func (a *Admitter) judge(ctx context.Context, p catalog.Peer) verdict {
 		}
 		d.fallback = member(&p)
 		v := a.callOne(ctx, d, key)
-		v.confirmed = v.passed && d.byHTTP && (p.ClaimedURL == "" || base == p.ClaimedURL)
+		if v.passed && d.byHTTP && (p.ClaimedURL == "" || base == p.ClaimedURL) {
+			v.confirmed = base
+		}
 		if len(tried) > 0 {
 			v.detail += "; before that was tried: " + strings.Join(tried, "; ")
 		}
@@ -113,8 +115,8 @@ type shown struct {
 	offers   []offer
 }
 
-// documents reads and judges the discovery document and the manifest.
-func (a *Admitter) documents(ctx context.Context, base string, key identity.PublicKey) (*shown, *problem) {
+// discovery reads the discovery document at an address, which must be signed by the key.
+func (a *Admitter) discovery(ctx context.Context, base string, key identity.PublicKey) (*catalog.CrawledDiscovery, *problem) {
 	got, err := crawl.Get(ctx, a.cfg.Fetch, a.cfg.HubURL, crawl.DiscoveryURL(base), "")
 	if err != nil {
 		return nil, failed("its discovery document was not read", err)
@@ -129,7 +131,17 @@ func (a *Admitter) documents(ctx context.Context, base string, key identity.Publ
 	if !d.Signed {
 		return nil, broken("the discovery document at %s is not signed by the key that it shows", base)
 	}
-	if got, err = crawl.Get(ctx, a.cfg.Fetch, a.cfg.HubURL, crawl.ManifestURL(d), ""); err != nil {
+	return d, nil
+}
+
+// documents reads and judges the discovery document and the manifest.
+func (a *Admitter) documents(ctx context.Context, base string, key identity.PublicKey) (*shown, *problem) {
+	d, p := a.discovery(ctx, base, key)
+	if p != nil {
+		return nil, p
+	}
+	got, err := crawl.Get(ctx, a.cfg.Fetch, a.cfg.HubURL, crawl.ManifestURL(d), "")
+	if err != nil {
 		return nil, failed("its manifest was not read", err)
 	}
 	offers, p := checkManifest(got.Body, base, key, a.cfg.Now())

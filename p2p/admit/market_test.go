@@ -87,6 +87,13 @@ func newMarket(hubs ...*hub) *market {
 	return m
 }
 
+// set puts a hub at an address.
+func (m *market) set(base string, h *hub) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.hubs[base] = h
+}
+
 func (m *market) Do(ctx context.Context, method, url string, h http.Header, body []byte) (*safehttp.Response, error) {
 	m.mu.Lock()
 	m.now++
@@ -223,6 +230,10 @@ func (o *office) TrialsDue(n int) ([]catalog.Peer, time.Time) {
 	defer o.mu.Unlock()
 	o.asked++
 	return append([]catalog.Peer(nil), o.waiting[:min(n, len(o.waiting))]...), o.next
+}
+
+func (o *office) NoteClaim(_ context.Context, url, claim string, shown bool, detail string) (catalog.Peer, error) {
+	return catalog.Peer{}, errors.New("no look was due")
 }
 
 func (o *office) NoteTrial(_ context.Context, url string, t catalog.Trial) (catalog.Peer, error) {
