@@ -55,8 +55,16 @@ func (c *Catalog) writeDiscovery(o *object, now time.Time, s Status) error {
 		f.texts("seed_list", c.cfg.SeedList)
 	})
 	o.list("peers", len(peers), func(dst []byte, i int) []byte {
+		p := &peers[i]
 		e := openObject(dst)
-		peers[i].writeCommon(&e)
+		e.text("url", p.URL)
+		e.text("name", p.Name)
+		e.int("capabilities_count", int64(p.Capabilities))
+		if !p.LastCrawl.IsZero() {
+			e.text("last_crawl", stamp(p.LastCrawl))
+		}
+		e.float("trust_score", p.Reputation.TrustScore)
+		e.texts("categories", p.Categories)
 		return e.close()
 	})
 	observed := c.observed()
@@ -124,60 +132,4 @@ func (c *Catalog) observed() []Peer {
 		return cmp.Or(a.FirstSeen.Compare(b.FirstSeen), strings.Compare(a.URL, b.URL))
 	})
 	return out[:min(len(out), maxObservedHubs)]
-}
-
-// writeCommon prints what both the discovery document and the list of peers say.
-func (p *PeerInfo) writeCommon(o *object) {
-	o.text("url", p.URL)
-	o.text("name", p.Name)
-	o.int("capabilities_count", int64(p.Capabilities))
-	if !p.LastCrawl.IsZero() {
-		o.text("last_crawl", stamp(p.LastCrawl))
-	}
-	o.float("trust_score", p.Reputation.TrustScore)
-	o.texts("categories", p.Categories)
-}
-
-// AppendPeerJSON prints a peer as GET /federation/peers lists it.
-func AppendPeerJSON(dst []byte, p PeerInfo) []byte {
-	o := openObject(dst)
-	p.writeCommon(&o)
-	o.int("depth", int64(p.Depth))
-	o.text("well_known_url", p.WellKnownURL)
-	o.bool("trusted", p.Status == PeerActive)
-	o.text("status", string(p.Status))
-	o.textIf("public_key", p.PublicKey)
-	o.text("first_seen", stamp(p.FirstSeen))
-	o.text("discoverer", p.Discoverer)
-	return o.close()
-}
-
-// AppendReputationJSON prints what GET /reputation/{hub_url} answers, with the
-// events that the caller has.
-func AppendReputationJSON(dst []byte, r Reputation, events [][]byte) []byte {
-	o := openObject(dst)
-	o.text("hub_url", r.HubURL)
-	o.float("trust_score", r.TrustScore)
-	o.text("trust_basis", r.Basis)
-	o.int("observations_30d", r.Observations)
-	o.nest("details", func(d *object) {
-		d.text("provider_hub", r.HubURL)
-		d.float("trust_score", r.TrustScore)
-		d.nest("weights", func(w *object) {
-			w.float("age", weightAge)
-			w.float("bond", weightBond)
-			w.float("success_rate", weightSuccessRate)
-			w.float("volume", weightVolume)
-		})
-		d.nest("factors", func(f *object) {
-			f.float("age", round4(r.Factors.Age))
-			f.float("bond", round4(r.Factors.Bond))
-			f.float("success_rate", round4(r.Factors.SuccessRate))
-			f.float("volume", round4(r.Factors.Volume))
-			f.float("penalty", round4(r.Factors.Penalty))
-		})
-		d.list("evidence", len(r.Evidence), func(dst []byte, i int) []byte { return r.Evidence[i].AppendJSON(dst) })
-	})
-	o.list("recent_events", len(events), func(dst []byte, i int) []byte { return append(dst, events[i]...) })
-	return o.close()
 }

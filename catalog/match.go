@@ -7,13 +7,16 @@ import (
 	"github.com/aimarket/aimarket/internal/canon"
 )
 
+var null = []byte("null")
+
 // maxInputHints bounds the inputs that a match explains.
 const maxInputHints = 32
 
-// AppendMatchJSON prints one hit as GET /search lists it (HTTP API notes §1,
-// federation notes §6). Price, trust and latency are always numbers; what has no
-// value is left out, since null breaks typed readers (consumer notes §6.10).
-func AppendMatchJSON(dst []byte, m Match) []byte {
+// AppendMatchJSON prints one hit as GET /search lists it, flat (HTTP API notes §1,
+// federation notes §6). Prices, trust and latency are numbers on every row: clients add,
+// format and compare them unseen (consumer notes §3). Without a publisher its id and stake
+// are null, as the protocol has it; nothing else ever is.
+func AppendMatchJSON(dst []byte, m *Match) []byte {
 	o := openObject(dst)
 	o.text("product_id", m.ProductID)
 	o.text("capability_id", m.CapabilityID)
@@ -36,6 +39,9 @@ func AppendMatchJSON(dst []byte, m Match) []byte {
 	if m.PublisherID != "" {
 		o.text("publisher_id", m.PublisherID)
 		o.micros("stake_usd", m.StakeMicros)
+	} else {
+		o.raw("publisher_id", null)
+		o.raw("stake_usd", null)
 	}
 	o.bool("demo", m.Demo)
 	o.text("route_status", m.Route.Status)

@@ -265,6 +265,4 @@ func TestReputation(t *testing.T) {
 	if r.Basis != basisMeasured || r.Observations != 100 || r.Factors.SuccessRate != 0.9 || r.TrustScore != 0.4617 {
 		t.Errorf("after trade: %+v", r)
 	}
-	golden(t, "reputation.json", AppendReputationJSON(nil, r, [][]byte{[]byte(`{"type":"invoke"}`)}))
-	golden(t, "peer.json", AppendPeerJSON(nil, h.Peers(PeerActive)[0]))
 }

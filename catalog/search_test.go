@@ -157,7 +157,7 @@ func TestMatchJSON(t *testing.T) {
 		t.Fatal("no match")
 	}
 	res.Matches[0].Score, res.Matches[0].MatchType = 0.5, "lexical" // ranks are the index's own matter
-	body := AppendMatchJSON(nil, res.Matches[0])
+	body := AppendMatchJSON(nil, &res.Matches[0])
 	v, err := canon.Parse(body)
 	must(t, err)
 	checkNumbersAgree(t, v)
@@ -172,15 +172,15 @@ func TestMatchJSON(t *testing.T) {
 			t.Errorf("%s is no string", name)
 		}
 	}
-	builtin := AppendMatchJSON(nil, Match{Capability: row("a", "echo@v1")})
+	builtin := AppendMatchJSON(nil, &Match{Capability: row("a", "echo@v1")})
 	var plain map[string]json.RawMessage
 	must(t, json.Unmarshal(builtin, &plain))
-	if plain["publisher_id"] != nil || plain["stake_usd"] != nil || string(plain["matched_terms"]) != "[]" {
+	if string(plain["publisher_id"]) != "null" || string(plain["stake_usd"]) != "null" || string(plain["matched_terms"]) != "[]" {
 		t.Errorf("a built-in row prints %s", builtin)
 	}
 	odd := Match{Capability: row("a", "echo@v1")}
 	odd.InputSchema = []byte(`{"required":["a","a",1,"b"],"properties":{"a":{"type":["string"]}}}`)
-	v, err = canon.Parse(AppendMatchJSON(nil, odd))
+	v, err = canon.Parse(AppendMatchJSON(nil, &odd))
 	must(t, err)
 	if got := string(v.Get("input_hint").Raw()); got != `{"a":{},"b":{}}` {
 		t.Errorf("input_hint = %s", got)

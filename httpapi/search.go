@@ -6,7 +6,6 @@ import (
 	"net/http"
 
 	"github.com/aimarket/aimarket/catalog"
-	"github.com/aimarket/aimarket/ledger"
 )
 
 // Bounds of a search (HTTP API notes §1).
@@ -51,7 +50,7 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request, rt *route) {
 		s.fail(w, r, internalError(err))
 		return
 	}
-	b := newBody(256+700*len(res.Matches)).str("query", q.Intent)
+	b := newBody(256+1000*len(res.Matches)).str("query", q.Intent)
 	if q.Category == "" {
 		b = b.raw("category", "null")
 	} else {
@@ -59,7 +58,7 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request, rt *route) {
 	}
 	b = b.openList("matches")
 	for i := range res.Matches {
-		b = matchMembers(b.element(), &res.Matches[i]).close()
+		b = catalog.AppendMatchJSON(b.comma(), &res.Matches[i])
 	}
 	more := q.Offset+len(res.Matches) < res.Total
 	b = b.closeList().integer("total", int64(res.Total)).integer("offset", int64(q.Offset)).
@@ -69,27 +68,6 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request, rt *route) {
 	}
 	send(w, http.StatusOK, b.integer("total_hubs_searched", int64(res.HubsSearched)).
 		str("protocol_version", protocolVersion).end())
-}
-
-// matchMembers prints one hit, flat. Prices, trust and latency are numbers on
-// every row: clients add, format and compare them unseen (consumer contract §3).
-func matchMembers(b jsonBody, m *catalog.Match) jsonBody {
-	b = b.str("product_id", m.ProductID).str("capability_id", m.CapabilityID).
-		str("source_hub", m.SourceHub).str("source_hub_name", m.SourceHubName).
-		str("name", m.Name).str("version", m.Version).str("description", m.Description).
-		float("score", m.Score).str("match_type", m.MatchType).strings("matched_terms", m.MatchedTerms).
-		usd("price_per_call_usd", ledger.Money(m.PriceMicros)).
-		usd("routed_price_usd", ledger.Money(m.RoutedMicros)).
-		integer("routing_fee_bps", int64(m.RoutingFeeBps)).
-		float("trust_score", m.TrustScore).
-		integer("p50_latency_ms", int64(m.P50LatencyMS)).
-		float("success_rate_30d", m.SuccessRate30d).integer("observations_30d", m.Observations30d)
-	if m.PublisherID == "" {
-		b = b.raw("publisher_id", "null").raw("stake_usd", "null")
-	} else {
-		b = b.str("publisher_id", m.PublisherID).usd("stake_usd", ledger.Money(m.StakeMicros))
-	}
-	return b.yes("demo", m.Demo)
 }
 
 // emptyHint says what to change when nothing was found. The widget shows it.

@@ -1,5 +1,7 @@
 package httpapi
 
+import "github.com/aimarket/aimarket/catalog"
+
 // The shapes of bodies, requests first. Required members are what this hub always
 // sends or always needs; clients rely on them (consumer contract §3).
 
@@ -99,8 +101,12 @@ var (
 		req("name", text()), req("version", text()), req("description", text()),
 		req("score", number()), req("match_type", text()), req("matched_terms", list(text())),
 		req("price_per_call_usd", number()), req("routed_price_usd", number()), req("routing_fee_bps", integer()),
-		req("trust_score", number()), req("p50_latency_ms", number()), req("success_rate_30d", number()), req("observations_30d", integer()),
+		req("trust_score", number()), req("reputation_basis", text().about("What success_rate_30d rests on: measured, or unobserved if its publisher declared it.")), req("observations_30d", integer()),
+		req("success_rate_30d", number()), req("p50_latency_ms", number()),
 		req("publisher_id", text().orNull()), req("stake_usd", number().orNull()), req("demo", boolean()),
+		req("route_status", text().oneOf(catalog.RouteLive, catalog.RouteStale, catalog.RouteUnavailable)),
+		req("route_age_s", integer().about("Since the hub's catalogue was last confirmed.")),
+		req("input_required", list(text()).about("Inputs that a call must have.")), req("input_hint", object().about("The type of each of them, where the schema names one.")),
 	).named("Match")
 
 	searchResult = object(

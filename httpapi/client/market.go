@@ -61,6 +61,9 @@ type Match struct {
 	RoutedPriceUSD json.Number `json:"routed_price_usd"`
 	TrustScore     float64     `json:"trust_score"`
 	P50LatencyMS   int64       `json:"p50_latency_ms"`
+	RouteStatus    string      `json:"route_status"` // live, stale or unavailable
+	RouteAgeS      int64       `json:"route_age_s"`  // since the hub's catalogue was last confirmed
+	InputRequired  []string    `json:"input_required"`
 }
 
 // SearchResult is a page of hits.
