@@ -48,7 +48,7 @@ Examples:
 // Bounds on how often the table is looked at.
 const (
 	watchEvery = 500 * time.Millisecond
-	watchShare = 20 // the watching takes at most this fraction of the time: 1/20
+	watchShare = 5 // times as long as asking takes: the watching must not be the load
 )
 
 // Run runs the network until the context ends.
