@@ -91,7 +91,7 @@ func (n *Node) openHost(ctx context.Context) error {
 	n.tellAddresses()
 
 	m, err := gossip.New(ctx, gossip.Config{
-		Host: host.LibP2P(), Catalog: n.catalog, Learn: host.Learn, Refresh: n.cfg.Refresh, Sync: n.cfg.Compare,
+		Host: host.LibP2P(), Catalog: n.catalog, Learn: host.Learn, Refresh: n.refresh(), Sync: n.cfg.Compare,
 		Logger: n.cfg.Logger.With("part", "gossip"), Registry: n.registry, Now: n.cfg.Now,
 	})
 	if err != nil {
@@ -105,6 +105,15 @@ func (n *Node) openHost(ctx context.Context) error {
 	watch.Go(func() { n.watchAddresses(ctx) })
 	n.onClose("address watch", func(context.Context) error { stop(); watch.Wait(); return nil })
 	return nil
+}
+
+// refresh is how often this hub says that it is still there: twice before others would
+// take it for stale by the rule that it applies itself.
+func (n *Node) refresh() time.Duration {
+	if n.cfg.Refresh == 0 && n.cfg.StaleAfter > 0 {
+		return n.cfg.StaleAfter / 2
+	}
+	return n.cfg.Refresh
 }
 
 // watchAddresses keeps this hub's announced addresses in line with where it is
@@ -189,6 +198,9 @@ func (n *Node) registerMesh(r *prometheus.Registry) {
 	}
 	gauge("aimarket_peers_active", "Hubs whose catalogue counts.", func() float64 { return float64(n.catalog.Counts().Peers) })
 	gauge("aimarket_peers_pending", "Hubs that are known and not admitted.", func() float64 { return float64(n.catalog.Counts().Pending) })
+	gauge("aimarket_listings_bytes", "Bytes of other hubs' listings that are kept verbatim.", func() float64 { return float64(n.catalog.Counts().HeldBytes) })
+	r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "aimarket_listings_refused_total", Help: "Catalogues of other hubs that were not taken for lack of room."},
+		func() float64 { return float64(n.catalog.Counts().NoRoom) }))
 	gauge("aimarket_mesh_connections", "Hubs connected over the mesh.", func() float64 {
 		if n.mesh.host == nil {
 			return 0

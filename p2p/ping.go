@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	pingEvery     = 5 * time.Minute
+	pingEvery     = time.Hour // a ping costs a stream: every few minutes it would outweigh all else of a quiet mesh
 	pingTimeout   = 10 * time.Second
 	pingsAtOnce   = 8
 	maxPingQueue  = 64

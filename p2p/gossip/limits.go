@@ -15,7 +15,7 @@ import (
 
 // Rhythm of what a hub sends by itself.
 const (
-	DefaultRefresh = time.Hour        // between heads of an unchanged listing
+	DefaultRefresh = 3 * time.Hour    // between heads of an unchanged listing: half of what makes it stale
 	DefaultSync    = 60 * time.Second // between comparisons with a random peer
 
 	publishPace   = 50 * time.Millisecond   // between updates of this hub: more changes share one
