@@ -152,29 +152,13 @@ func heal(_ context.Context, o Options) ([]Result, error) {
 		fmt.Sprintf("worst of %d cuts of %d hubs into halves for 10 min with 120 changes, virtual time", rounds, hubs))}, nil
 }
 
-// idleBytes measures what a quiet mesh sends, beside bare gossipsub on the same network.
+// idleBytes measures what a quiet mesh sends, beside bare gossipsub on the same network
+// with as many connections.
 func idleBytes(_ context.Context, o Options) ([]Result, error) {
 	const hubs, watch = 100, time.Hour
-	cfg := sim.Config{Hubs: hubs, Seed: simSeed}
-	var bare, ours float64
-	err := sim.Bubble("bare", func(ctx context.Context) error {
-		b, err := sim.NewBare(ctx, cfg)
-		if err != nil {
-			return err
-		}
-		defer b.Close()
-		time.Sleep(5 * time.Minute)
-		before, _ := b.Traffic()
-		time.Sleep(watch)
-		after, _ := b.Traffic()
-		bare = float64(after-before) / hubs / 1024
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("bare gossipsub: %w", err)
-	}
-	err = sim.Bubble("hubs", func(ctx context.Context) error {
-		w, err := sim.New(ctx, cfg)
+	var bare, ours, conns, bareConns float64
+	err := sim.Bubble("hubs", func(ctx context.Context) error {
+		w, err := sim.New(ctx, sim.Config{Hubs: hubs, Seed: simSeed, DHT: true})
 		if err != nil {
 			return err
 		}
@@ -182,16 +166,34 @@ func idleBytes(_ context.Context, o Options) ([]Result, error) {
 		if _, err := w.WaitEqual(5*time.Minute, nil); err != nil {
 			return err
 		}
-		time.Sleep(5 * time.Minute)
+		time.Sleep(15 * time.Minute)
 		before, _ := w.Traffic()
 		time.Sleep(watch)
 		after, _ := w.Traffic()
-		ours = float64(after-before) / hubs / 1024
+		ours, conns = float64(after-before)/hubs/1024, w.Conns()
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return []Result{atMost("idle_bytes", ours, bare, "KiB", 2,
-		"sent per hub and hour in a quiet mesh of 100 (each hub lists one capability), bare gossipsub with the same number of connections beside it")}, nil
+	o.Say(fmt.Sprintf("%.0f KiB per hub with %.1f connections", ours, conns))
+	err = sim.Bubble("bare", func(ctx context.Context) error {
+		b, err := sim.NewBare(ctx, sim.Config{Hubs: hubs, Seed: simSeed, Degree: int(conns/2 + 0.5)})
+		if err != nil {
+			return err
+		}
+		defer b.Close()
+		time.Sleep(15 * time.Minute)
+		before, _ := b.Traffic()
+		time.Sleep(watch)
+		after, _ := b.Traffic()
+		bare, bareConns = float64(after-before)/hubs/1024, b.Conns()
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("bare gossipsub: %w", err)
+	}
+	return []Result{atMost("idle_bytes", ours, bare, "KiB", 2, fmt.Sprintf(
+		"sent per hub and hour in a quiet mesh of 100 that list one capability each, DHT on, %.1f connections (bare gossipsub %.1f): "+
+			"keep-alives, heads every 3 h, comparisons every minute, the DHT's refresh", conns, bareConns))}, nil
 }
