@@ -75,7 +75,7 @@ func (c *Catalog) activate(p *Peer, why string) (*store.Commit, error) {
 	if err := c.mayActivate(p); err != nil {
 		return nil, err
 	}
-	p.Status, p.Why, p.Away, p.Trial.Next = PeerActive, why, false, time.Time{}
+	p.Status, p.Why, p.Away, p.Previewed, p.Trial.Next = PeerActive, why, false, 0, time.Time{}
 	if p.ClaimedURL != "" {
 		defer poke(c.mesh.admission)
 	}
@@ -92,7 +92,8 @@ func (c *Catalog) demote(p *Peer, state PeerState, why string) ([]*store.Commit,
 	if err != nil {
 		return commits, err
 	}
-	p.Status, p.Why, p.Held, p.Away = state, why, "", false
+	p.Status, p.Why, p.Away, p.Previewed = state, why, false, 0
+	p.hold("", 0)
 	commit, err := c.storePeer(p, also)
 	if err == nil {
 		done()

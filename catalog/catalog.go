@@ -60,6 +60,7 @@ type Config struct {
 	MinStake      int64 // micro-USD a publisher must stake
 	PublishPerHr  int   // publishes per publisher-hour, 0 off
 	MaxRows       int   // bound on listed capabilities; 0 and more than the index holds: what the index holds
+	MaxHeldBytes  int64 // bound on peers' listings kept verbatim; 0: DefaultMaxHeldBytes
 	MaxPending    int   // bound on host names of pending peers; 0: DefaultMaxPending
 
 	Admission  Admission         // "" is AdmitNone
@@ -118,6 +119,7 @@ type Catalog struct {
 	closing sync.Mutex // guards closed against folds that start
 	closed  bool
 	folds   sync.WaitGroup
+	folding sync.Mutex // held by the fold under way
 }
 
 // Open reads the catalogue from the store and builds the search index.
@@ -141,6 +143,9 @@ func Open(ctx context.Context, cfg Config) (*Catalog, error) {
 	}
 	if cfg.MaxRows <= 0 || cfg.MaxRows > indexCapacity {
 		cfg.MaxRows = indexCapacity
+	}
+	if cfg.MaxHeldBytes <= 0 {
+		cfg.MaxHeldBytes = DefaultMaxHeldBytes
 	}
 	if cfg.MaxPending <= 0 {
 		cfg.MaxPending = DefaultMaxPending
@@ -195,11 +200,16 @@ type Counts struct {
 	Pending   int   // peers that nobody admitted
 	Omitted   int   // rows that the newest manifest had no room for
 	Forgotten int64 // rows whose measurements were dropped for MaxMeasured
+	HeldBytes int64 // of peers' listings, kept verbatim
+	NoRoom    int64 // catalogues of peers that were not taken since the start, for MaxHeldBytes or MaxRows
 }
 
 // Counts costs no disk access.
 func (c *Catalog) Counts() Counts {
 	active, pending := c.peerCounts()
+	c.peersMu.RLock()
+	held := c.mesh.heldBytes
+	c.peersMu.RUnlock()
 	return Counts{
 		Local:     int(c.local.Load()),
 		Products:  int(c.products.Load()),
@@ -208,6 +218,8 @@ func (c *Catalog) Counts() Counts {
 		Pending:   pending,
 		Omitted:   int(c.omitted.Load()),
 		Forgotten: c.table.forgotten.Load(),
+		HeldBytes: held,
+		NoRoom:    c.mesh.noRoom.Load(),
 	}
 }
 

@@ -59,17 +59,18 @@ func (c *Catalog) TakeDiscovery(ctx context.Context, d *CrawledDiscovery, discov
 // the preview of its former key. No sync is awaited: a crawl brings back what a crash
 // takes. c.mu is held.
 func (c *Catalog) keepPeer(p *Peer, freshKey bool) error {
-	value, err := encodePeer(p)
-	if err != nil {
-		return err
-	}
 	old, known := c.Peer(p.URL)
 	b := c.cfg.Store.NewBatch()
 	defer b.Close()
 	if freshKey || known && old.Status == PeerPending && p.Status == PeerActive {
+		p.Previewed = 0
 		if err := c.dropPreview(b, p.URL); err != nil {
 			return err
 		}
+	}
+	value, err := encodePeer(p)
+	if err != nil {
+		return err
 	}
 	b.Set(joinKey(rangePeer, p.URL), value)
 	if err := c.cfg.Store.WriteNoSync(b); err != nil {

@@ -102,7 +102,9 @@ func (c *Catalog) manifestLocked(was Peer, m foreignManifest, tools judged, now 
 		p.LastCrawl = at
 		err = c.keepPeer(&p, false)
 	default:
-		in.Changed, err = c.replaceRows(p, m, tools.rows, at)
+		if in.Changed, err = c.replaceRows(p, m, tools.rows, at); isFull(err) {
+			c.noteNoRoom(p.URL, err)
+		}
 	}
 	if err != nil {
 		c.cfg.Logger.Warn("catalog: a manifest was not taken", "hub", p.URL, "error", err)
@@ -122,7 +124,9 @@ func (c *Catalog) replaceRows(p Peer, m foreignManifest, rows []Capability, at t
 	if err != nil {
 		return false, err
 	}
-	p.Held, p.Away, p.LastCrawl, p.ManifestTime = "", false, at, m.generatedAt
+	p.hold("", 0)
+	p.confirmed(at)
+	p.ManifestTime = m.generatedAt
 	return c.applyRows(&p, rowsChange{Whole: true, Rows: rows, Also: also, After: after})
 }
 

@@ -115,7 +115,8 @@ func (v *visit) admits(p *Peer) bool {
 // forgetKey clears what a pending peer had under its former key.
 func (v *visit) forgetKey(p *Peer) {
 	p.PublicKey, p.AdvertisedKey, p.ClaimedURL = "", "", ""
-	p.Multiaddrs, p.Sequence, p.Digest, p.Held = nil, 0, "", ""
+	p.Multiaddrs, p.Sequence, p.Digest = nil, 0, ""
+	p.hold("", 0)
 	p.HeadTime, p.Expires, p.ManifestTime = time.Time{}, time.Time{}, time.Time{}
 	p.Trial, p.Equivocations, p.Equivocated = Trial{}, 0, 0
 	p.Why = "pending: its address shows another key than before"

@@ -134,6 +134,8 @@ func (h *hub) open(t fataler) {
 
 func (h *hub) close(t fataler) {
 	t.Helper()
+	heldListings(t, h.Catalog) // whatever a test did
+	previews(t, h.Catalog)
 	if err := h.Catalog.Close(); err != nil {
 		t.Fatalf("close catalogue: %v", err)
 	}

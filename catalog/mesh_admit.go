@@ -65,7 +65,8 @@ func (t *taking) admit(p Peer, why string) Intake {
 	}
 	before := p
 	p.Status, p.Why, p.Trial.Next = PeerActive, why, time.Time{}
-	p.Sequence, p.Digest, p.Held, p.Away = 0, "", "", false
+	p.Sequence, p.Digest, p.Away, p.Previewed = 0, "", false, 0
+	p.hold("", 0)
 	if o, there := c.Peer(t.h.HubURL); there && t.h.HubURL != p.URL && t.mayTakeURL() {
 		p.absorb(&o)
 	}
@@ -221,7 +222,10 @@ func (t *taking) succeed() (Intake, bool) {
 	if err != nil {
 		return t.failed(err), true
 	}
-	if err := c.movePeer(o.URL, &p, func(b *store.Batch) { dropListing(b, former, l) }); err != nil {
+	if err := c.movePeer(o.URL, &p, func(b *store.Batch) {
+		dropListing(b, former, l)
+		c.previewDropper(o.URL)(b)
+	}); err != nil {
 		return t.failed(err), true
 	}
 	c.forgetListing(former)
@@ -239,7 +243,8 @@ func (c *Catalog) repinned(p *Peer, key string) {
 		}
 	}
 	p.PublicKey = key
-	p.Sequence, p.Digest, p.Held = 0, "", ""
+	p.Sequence, p.Digest, p.Previewed = 0, "", 0
+	p.hold("", 0)
 	p.HeadTime, p.Expires = time.Time{}, time.Time{}
 }
 

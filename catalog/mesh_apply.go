@@ -159,6 +159,8 @@ func (id RowID) at(hub string) Key {
 // replace what its preview held. c.mu is held. The rows are what checkRow passed; they
 // lie in a range that neither search nor lookup nor any document reads.
 func (c *Catalog) putPreview(p *Peer, rows []Capability) error {
+	rows = rows[:min(len(rows), maxPreview)]
+	p.Previewed = len(rows)
 	value, err := encodePeer(p)
 	if err != nil {
 		return err
@@ -170,7 +172,7 @@ func (c *Catalog) putPreview(p *Peer, rows []Capability) error {
 		return err
 	}
 	now := c.cfg.Now().UTC().Truncate(time.Microsecond)
-	for i := range rows[:min(len(rows), maxPreview)] {
+	for i := range rows {
 		r := rows[i]
 		r.SourceHub, r.SourceHubName, r.TrustScore, r.InvokeURL = p.URL, clipName(p.Name), 0, ""
 		r.FirstSeen, r.UpdatedAt, r.Observations30d = now, now, 0

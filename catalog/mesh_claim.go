@@ -52,18 +52,31 @@ func (t *taking) checkClaim() (Intake, bool) {
 	if c.isSelf(claim) {
 		return t.blame(ReasonURLTaken, claim+" is this hub's own address"), true
 	}
-	if key, ok := c.mesh.seedURLs[claim]; ok && key != t.h.PublicKey {
-		return t.blame(ReasonURLTaken, claim+" is pinned to another key by the operator"), true
-	}
-	o, ok := c.Peer(claim)
-	switch {
-	case !ok || o.PublicKey == t.key:
-	case o.PublicKey != "" && o.Status != PeerPending && (t.h.Succeeds == nil || t.h.Succeeds.PublicKey != o.PublicKey):
-		return t.blame(ReasonURLTaken, claim+" belongs to another key"), true
-	case o.Status == PeerRejected:
-		return t.ignore(ReasonRejected, "the operator rejected the hub at "+claim), true
+	for _, base := range []string{claim, otherScheme(claim)} { // a source_hub does not tell them apart
+		if key, ok := c.mesh.seedURLs[base]; ok && key != t.h.PublicKey {
+			return t.blame(ReasonURLTaken, base+" is pinned to another key by the operator"), true
+		}
+		o, ok := c.Peer(base)
+		switch {
+		case !ok || o.PublicKey == t.key:
+		case o.PublicKey != "" && o.Status != PeerPending && (t.h.Succeeds == nil || t.h.Succeeds.PublicKey != o.PublicKey):
+			return t.blame(ReasonURLTaken, base+" belongs to another key"), true
+		case o.Status == PeerRejected:
+			return t.ignore(ReasonRejected, "the operator rejected the hub at "+base), true
+		}
 	}
 	return Intake{}, false
+}
+
+// otherScheme is the same address over https instead of http, or the other way round.
+func otherScheme(base string) string {
+	if rest, ok := strings.CutPrefix(base, "http://"); ok {
+		return "https://" + rest
+	}
+	if rest, ok := strings.CutPrefix(base, "https://"); ok {
+		return "http://" + rest
+	}
+	return base
 }
 
 // mayTakeURL reports whether the claimed URL counts without a trial: the operator

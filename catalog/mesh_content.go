@@ -1,9 +1,7 @@
 package catalog
 
 import (
-	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aimarket/aimarket/internal/store"
@@ -20,6 +18,9 @@ func (t *taking) content(before, p Peer, out Intake) Intake {
 	case h.Digest == emptyListing:
 		return t.apply(before, p, &digests{}, nil, out)
 	case u == nil:
+		if err := t.c.roomForListing(&before, int64(h.Size), h.Capabilities); err != nil {
+			return t.noRoom(before, err) // no use to fetch it
+		}
 		out.Want = t.want(&p)
 		if out.Reason == ReasonApplied {
 			out.Reason = ReasonWanted
@@ -96,6 +97,9 @@ func (t *taking) stageHead(b *store.Batch) {
 // apply makes next, which u leads to, the peer's listing.
 func (t *taking) apply(before, p Peer, next *digests, removed []RowID, out Intake) Intake {
 	c, key := t.c, t.h.PublicKey
+	if err := c.roomForListing(&before, next.size, 0); err != nil {
+		return t.noRoom(before, err)
+	}
 	if before.Name != p.Name || before.URL != p.URL {
 		// The rows that stay get the new name first.
 		was := before
@@ -125,7 +129,7 @@ func (t *taking) apply(before, p Peer, next *digests, removed []RowID, out Intak
 		}
 	}
 	from := p.Held
-	p.Held, p.Away = t.h.Digest, false
+	p.hold(t.h.Digest, next.size)
 	t.confirm(&p)
 	changed, err := c.applyRows(&p, rowsChange{
 		Whole: whole, Rows: t.rows, Gone: append(slices.Clone(removed), t.unlisted...),
@@ -138,7 +142,10 @@ func (t *taking) apply(before, p Peer, next *digests, removed []RowID, out Intak
 			c.mesh.history.add(key, from, tools, removed)
 		},
 	})
-	if err != nil {
+	switch {
+	case isFull(err):
+		return t.noRoom(p, err)
+	case err != nil:
 		return t.failed(err)
 	}
 	out.Peer, out.State, out.Changed, out.Dropped = p.URL, p.Status, changed, t.dropped
@@ -148,7 +155,7 @@ func (t *taking) apply(before, p Peer, next *digests, removed []RowID, out Intak
 // failed words an error of this hub: nobody else is to blame.
 func (t *taking) failed(err error) Intake {
 	reason := ReasonStorage
-	if errors.Is(err, ErrFull) || errors.Is(err, ErrDuplicateIdentity) {
+	if isFull(err) {
 		reason = ReasonFull
 	}
 	t.c.cfg.Logger.Warn("catalog: a head was not taken", "key", t.key, "sequence", t.h.Sequence, "reason", reason, "error", err)
@@ -157,11 +164,7 @@ func (t *taking) failed(err error) Intake {
 
 // confirm notes that the peer's catalogue is current.
 func (t *taking) confirm(p *Peer) {
-	now := t.now.UTC().Truncate(time.Second)
-	p.LastCrawl = now
-	if p.Status == PeerActive && (p.Away || strings.HasPrefix(p.Why, "away")) {
-		p.Away, p.Why = false, "active: heard of again at "+stamp(now)
-	}
+	p.confirmed(t.now.UTC().Truncate(time.Second))
 }
 
 // describe copies what a head says of its hub.

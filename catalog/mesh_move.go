@@ -14,6 +14,7 @@ import (
 // right to it. No sync is awaited.
 func (c *Catalog) movePeer(from string, p *Peer, also func(*store.Batch)) error {
 	if p.URL != from {
+		p.Previewed = 0
 		if _, there := c.Peer(p.URL); there {
 			if _, err := c.removePeerLocked(p.URL); err != nil {
 				return err

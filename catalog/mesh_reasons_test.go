@@ -100,6 +100,12 @@ func TestIntakeReasons(t *testing.T) {
 			s.c.SetAddresses("", nil, "https://shop.example.org")
 			return s.b.give(s.t, s.c.next(s.t, false), byAuthor)
 		}, Reject, ReasonURLTaken},
+		{"URL of another key, in the other scheme", AdmitAll, func(s scene) Intake {
+			s.a.SetAddresses("", nil, "https://shop.example.org")
+			s.b.give(s.t, s.a.next(s.t, false), byRelay)
+			s.c.SetAddresses("", nil, "http://shop.example.org")
+			return s.b.give(s.t, s.c.next(s.t, false), byAuthor)
+		}, Reject, ReasonURLTaken},
 		{"this hub's own URL", AdmitAll, func(s scene) Intake {
 			s.b.SetAddresses("", nil, "https://shop.example.org")
 			s.c.SetAddresses("", nil, "https://shop.example.org")

@@ -57,7 +57,8 @@ func (c *Catalog) setAway(hub string, now time.Time) {
 	if !ok || !c.isSilent(&p, now) {
 		return
 	}
-	p.Away, p.Held = true, ""
+	p.Away = true
+	p.hold("", 0)
 	p.Why = "away: its catalogue was last confirmed at " + stamp(p.LastCrawl) + "; its capabilities come back with its next sign of life"
 	ch := rowsChange{Whole: true}
 	if key, ok := decodeKey(p.PublicKey); ok {

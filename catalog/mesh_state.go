@@ -27,6 +27,8 @@ type meshState struct {
 	admitted int                           // peers that were admitted: active or key_mismatch
 	rejected int
 
+	heldBytes int64 // of peers' listings
+
 	// Guarded by mu.
 	listings listings
 	history  history
@@ -35,6 +37,8 @@ type meshState struct {
 	ownChanges chan struct{}
 	ownDirty   atomic.Bool // something is to be told with ownChanges
 	admission  chan struct{}
+
+	noRoom atomic.Int64 // catalogues that were not taken for MaxHeldBytes or MaxRows
 
 	nextMu sync.Mutex // taken before mu, held across the sync of an own head
 }

@@ -98,9 +98,69 @@ func consistent(t fataler, c *Catalog) {
 			t.Fatalf("range %s (-want +got):\n%s", rng, diff)
 		}
 	}
+	heldListings(t, c)
+	previews(t, c)
 	top, err := c.listed(c.cfg.Now())
 	if err != nil || len(top) != min(len(want), MaxListed) {
 		t.Fatalf("documents list %d rows of %d, %v", len(top), len(want), err)
+	}
+}
+
+// heldListings checks that what is stored of each peer's listing is the one that its
+// record says is in effect, and that nothing is stored of any other key but this hub's.
+func heldListings(t fataler, c *Catalog) {
+	t.Helper()
+	stored := map[string]bool{}
+	err := c.cfg.Store.Scan([]byte(rangeDigest), nil, func(key, _ []byte) (bool, error) {
+		hub, _, _, _ := splitKey(rangeDigest, key)
+		stored[hub] = true
+		return true, nil
+	})
+	if err != nil {
+		t.Fatalf("scan listings: %v", err)
+	}
+	delete(stored, keyHex(c.mesh.ownKey))
+	var sum int64
+	c.peersMu.RLock()
+	defer c.peersMu.RUnlock()
+	for _, p := range c.peers {
+		sum += p.HeldBytes
+		if p.Held == "" {
+			continue
+		}
+		key, _ := decodeKey(p.PublicKey)
+		delete(stored, keyHex(key))
+		if l, err := readListing(c.cfg.Store, key); err != nil || l.digest() != p.Held || l.size != p.HeldBytes {
+			t.Fatalf("%s holds %s of %d bytes, stored are %d tools, %v", p.URL, p.Held, p.HeldBytes, len(l.entries), err)
+		}
+	}
+	if len(stored) > 0 || sum != c.mesh.heldBytes {
+		t.Fatalf("listings of nobody %v; %d bytes are held, %d counted", stored, sum, c.mesh.heldBytes)
+	}
+}
+
+// previews checks that the records of peers count the rows of their previews.
+func previews(t fataler, c *Catalog) {
+	t.Helper()
+	rows := map[string]int{}
+	err := c.cfg.Store.Scan([]byte(rangePreview), nil, func(key, _ []byte) (bool, error) {
+		hub, _, _, _ := splitKey(rangePreview, key)
+		rows[hub]++
+		return true, nil
+	})
+	if err != nil {
+		t.Fatalf("scan previews: %v", err)
+	}
+	c.peersMu.RLock()
+	defer c.peersMu.RUnlock()
+	for hub, p := range c.peers {
+		if rows[hub] != p.Previewed {
+			t.Fatalf("%s, %s: %d rows of a preview, %d are counted", hub, p.Status, rows[hub], p.Previewed)
+		}
+		delete(rows, hub)
+	}
+	if len(rows) > 0 {
+		t.Fatalf("previews of nobody: %v", rows)
 	}
 }
 

@@ -142,6 +142,8 @@ func (c *Catalog) goFold(now time.Time) {
 // fold saves what was measured since the last fold and publishes it. Once a day it
 // visits every row, so that calls older than the window stop counting.
 func (c *Catalog) fold(now time.Time) {
+	c.folding.Lock() // of two at once the one that began earlier could have the last word
+	defer c.folding.Unlock()
 	day := dayOf(now)
 	all := c.table.foldedDay.Swap(day) != day
 	var due []Key

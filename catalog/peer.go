@@ -18,11 +18,14 @@ const (
 	MaxPendingPerHost = 4     // pending addresses under one host name
 	MaxActivePeers    = 10000 // peers that were admitted
 	MaxRejected       = 1000  // peers that the operator rejected, to be remembered
-	maxRetired        = 16    // former keys of one peer
-	maxCategories     = 32
-	maxCategoryLen    = 64
-	peerVersion       = 1
-	wellKnownPath     = "/.well-known/ai-market.json"
+
+	DefaultMaxHeldBytes = 4 << 30 // listings of all peers together, kept verbatim beside their rows
+
+	maxRetired     = 16 // former keys of one peer
+	maxCategories  = 32
+	maxCategoryLen = 64
+	peerVersion    = 1
+	wellKnownPath  = "/.well-known/ai-market.json"
 )
 
 // PeerState says whether anything a peer says has effect.
@@ -53,6 +56,7 @@ type Peer struct {
 	FirstSeen    time.Time `json:"first_seen"`
 	LastCrawl    time.Time `json:"last_crawl,omitzero"`    // when its catalogue was last confirmed as current, by whatever door
 	LastSeen     time.Time `json:"last_seen,omitzero"`     // last signed sign of life, or answered fetch
+	Previewed    int       `json:"previewed,omitempty"`    // rows that Preview has of it while it is pending
 	ManifestTime time.Time `json:"manifest_time,omitzero"` // generated_at of the newest crawled manifest that took effect
 	HubVersion   string    `json:"hub_version,omitempty"`
 	Description  string    `json:"description,omitempty"`
@@ -67,6 +71,7 @@ type Peer struct {
 	Digest     string    `json:"digest,omitempty"`      // of the listing that head announces
 	Held       string    `json:"held,omitempty"`        // digest of the listing that is in effect; "" if none came by a head
 	HeadTime   time.Time `json:"head_time,omitzero"`    // generated_at
+	HeldBytes  int64     `json:"held_bytes,omitempty"`  // of the tools of that listing, kept verbatim
 	Expires    time.Time `json:"head_expires,omitzero"` // expires_at
 
 	Trial         Trial `json:"trial,omitzero"`          // the newest attempt to admit it by the verified policy
@@ -175,6 +180,7 @@ func (c *Catalog) countPeer(p *Peer, n int) {
 	if p == nil {
 		return
 	}
+	c.mesh.heldBytes += int64(n) * p.HeldBytes
 	switch p.Status {
 	case PeerActive, PeerKeyMismatch: // who was admitted keeps its place
 		if p.Status == PeerActive {

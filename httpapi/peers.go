@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"encoding/base64"
 	"net/http"
 	"time"
@@ -28,14 +27,14 @@ func (s *Server) listPeers(w http.ResponseWriter, r *http.Request, rt *route) {
 	}
 	b = b.closeList().integer("count", int64(len(listed))).openList("pending")
 	for i := range pending {
-		b = s.pendingMembers(r.Context(), b.element(), &pending[i]).close()
+		b = s.pendingMembers(b.element(), &pending[i]).close()
 	}
 	b = b.closeList().integer("pending_count", int64(len(pending)))
 	if s.isOperator(r) {
 		rejected := s.cfg.Catalog.Peers(catalog.PeerRejected)
 		b = b.openList("rejected")
 		for i := range rejected {
-			b = s.pendingMembers(r.Context(), b.element(), &rejected[i]).close()
+			b = s.pendingMembers(b.element(), &rejected[i]).close()
 		}
 		b = b.closeList().integer("rejected_count", int64(len(rejected)))
 	}
@@ -66,9 +65,9 @@ func (s *Server) peerMembers(b jsonBody, p *catalog.PeerInfo) jsonBody {
 }
 
 // pendingMembers prints a hub without any effect here.
-func (s *Server) pendingMembers(ctx context.Context, b jsonBody, p *catalog.PeerInfo) jsonBody {
+func (s *Server) pendingMembers(b jsonBody, p *catalog.PeerInfo) jsonBody {
 	b = b.str("url", p.URL).str("name", p.Name).time("last_crawl", p.LastCrawl).
-		integer("preview_capabilities", int64(s.previews(ctx, &p.Peer))).integer("declared_capabilities", int64(p.Capabilities)).
+		integer("preview_capabilities", int64(p.Previewed)).integer("declared_capabilities", int64(p.Capabilities)).
 		str("assay_verdict", verdictOf(p.Trial))
 	return s.commonMembers(b, &p.Peer, false)
 }

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"errors"
 	"net/http"
 
@@ -13,7 +12,6 @@ import (
 const (
 	defaultPreview = 200
 	maxPreview     = 500
-	previewKept    = 25 // rows of a pending peer that are kept (federation notes §4)
 )
 
 const previewNote = "Preview only. These capabilities are not indexed, not searchable and not invocable until their hub is admitted."
@@ -51,16 +49,4 @@ func objectOr(schema []byte) []byte {
 		return []byte("{}")
 	}
 	return schema
-}
-
-// previews counts the rows that are kept of a pending peer; without a key nothing was read.
-func (s *Server) previews(ctx context.Context, p *catalog.Peer) int {
-	if p.PublicKey == "" {
-		return 0
-	}
-	rows, err := s.cfg.Catalog.Preview(ctx, p.URL, previewKept)
-	if err != nil {
-		return 0
-	}
-	return len(rows)
 }
