@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/aimarket/aimarket/catalog"
 	"github.com/aimarket/aimarket/internal/identity"
@@ -26,6 +27,7 @@ type Hub struct {
 	Catalog *catalog.Catalog
 	Host    *p2p.Host
 	Mesh    *gossip.Mesh
+	Metrics *prometheus.Registry // of the host and the gossip, since the last start
 
 	w    *World
 	disk *vfs.MemFS // outlives a restart
@@ -49,15 +51,16 @@ func (h *Hub) start(ctx context.Context, bootstrap []string) (err error) {
 	}
 	cfg := h.w.cfg
 	h.Catalog, err = catalog.Open(ctx, catalog.Config{
-		Store: h.db, Signer: h.Key, URLs: anywhere{}, Now: time.Now, HubURL: h.URL(), HubName: fmt.Sprintf("hub %d", h.Index),
-		HubVersion: "sim", RoutingFeeBps: 100, MinTrust: 0.3, CrawlInterval: time.Hour, Admission: catalog.AdmitAll,
+		Store: h.db, Signer: h.Key, URLs: cfg.URLs, Now: time.Now, HubURL: h.URL(), HubName: fmt.Sprintf("hub %d", h.Index),
+		HubVersion: "sim", RoutingFeeBps: 100, MinTrust: 0.3, CrawlInterval: time.Hour, Admission: cfg.Admission, SeedKeys: h.w.pins(),
 		StaleAfter: cfg.StaleAfter, AwayAfter: cfg.AwayAfter, MaxRows: 10_000 + 100*cfg.Hubs,
 	})
 	if err != nil {
 		return err
 	}
+	h.Metrics = prometheus.NewRegistry()
 	h.Host, err = p2p.New(ctx, p2p.Config{
-		Key: h.Key, Store: h.db, Bootstrap: bootstrap, Local: true, ConnLow: cfg.ConnLow, ConnHigh: cfg.ConnHigh,
+		Key: h.Key, Store: h.db, Bootstrap: bootstrap, Local: !cfg.Public, Registry: h.Metrics, DHT: cfg.DHT, ConnLow: cfg.ConnLow, ConnHigh: cfg.ConnHigh,
 		Options: h.w.wire.options(h.Index), Now: time.Now, Rand: h.w.entropy(h.Index),
 	})
 	if err != nil {
@@ -65,10 +68,22 @@ func (h *Hub) start(ctx context.Context, bootstrap []string) (err error) {
 	}
 	h.Catalog.SetAddresses(h.Host.PeerID(), h.Host.Multiaddrs(), h.URL())
 	h.Mesh, err = gossip.New(ctx, gossip.Config{
-		Host: h.Host.LibP2P(), Catalog: h.Catalog, Learn: h.Host.Learn, Now: time.Now,
+		Host: h.Host.LibP2P(), Catalog: h.Catalog, Learn: h.Host.Learn, Now: time.Now, Registry: h.Metrics,
 		Rand: rand.New(rand.NewPCG(cfg.Seed, uint64(h.Index))),
 	})
 	return err
+}
+
+// pins are the keys of all hubs by their URLs, where the policy does not admit everybody.
+func (w *World) pins() map[string]string {
+	if w.cfg.Admission == catalog.AdmitAll {
+		return nil
+	}
+	pins := make(map[string]string, len(w.Hubs))
+	for _, h := range w.Hubs {
+		pins[h.URL()] = h.Key.PublicBase64()
+	}
+	return pins
 }
 
 // stop closes what start opened, in reverse.

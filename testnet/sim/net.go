@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -12,9 +14,11 @@ import (
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
 	"github.com/marcopolo/simnet"
+	ma "github.com/multiformats/go-multiaddr"
 	"github.com/quic-go/quic-go"
 	"go.uber.org/fx"
 )
@@ -38,10 +42,15 @@ type wire struct {
 	side  []int // hubs on different sides cannot hear each other
 	slow  map[int]time.Duration
 	conns []*simnet.SimConn
+
+	nowhere map[string]int // packets to addresses where nobody is, at most maxNowhere of them
 }
 
+// maxNowhere bounds the addresses that a run counts packets to.
+const maxNowhere = 1000
+
 func newWire(latency time.Duration, loss float64, rng *rand.Rand) *wire {
-	w := &wire{latency: latency, loss: loss, rng: rng, index: map[netip.Addr]int{}, slow: map[int]time.Duration{}}
+	w := &wire{latency: latency, loss: loss, rng: rng, index: map[netip.Addr]int{}, slow: map[int]time.Duration{}, nowhere: map[string]int{}}
 	w.net = &simnet.Simnet{LatencyFunc: w.delay, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	return w
 }
@@ -51,6 +60,9 @@ func (w *wire) delay(p *simnet.Packet) time.Duration {
 	from, to := w.hub(p.From), w.hub(p.To)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if to < 0 && len(w.nowhere) < maxNowhere {
+		w.nowhere[p.To.String()]++
+	}
 	if from < 0 || to < 0 || w.side[from] != w.side[to] || w.loss > 0 && w.rng.Float64() < w.loss {
 		return never
 	}
@@ -71,14 +83,22 @@ func (w *wire) hub(a net.Addr) int {
 	return -1
 }
 
+// hubPort is where every hub listens.
+const hubPort = 8000
+
 // address is where hub i listens.
-func address(i int) string {
-	return "/ip4/" + simnet.IntToPublicIPv4(i).String() + "/udp/8000/quic-v1"
+func address(i int) string { return addressAt(i, hubPort) }
+
+func addressAt(i, port int) string {
+	return fmt.Sprintf("/ip4/%s/udp/%d/quic-v1", simnet.IntToPublicIPv4(i), port)
 }
 
-// options put a libp2p host on the wire as hub i. What they use of libp2p's internals is
-// here and nowhere else.
-func (w *wire) options(i int) []libp2p.Option {
+// options put a libp2p host on the wire as hub i.
+func (w *wire) options(i int) []libp2p.Option { return w.optionsAt(i, hubPort) }
+
+// optionsAt lets several hosts share the address of hub i. What it uses of libp2p's
+// internals is here and nowhere else.
+func (w *wire) optionsAt(i, port int) []libp2p.Option {
 	ip, _ := netip.AddrFromSlice(simnet.IntToPublicIPv4(i))
 	w.mu.Lock()
 	w.index[ip.Unmap()] = i
@@ -100,7 +120,8 @@ func (w *wire) options(i int) []libp2p.Option {
 		}),
 	}
 	return []libp2p.Option{
-		libp2p.ListenAddrStrings(address(i)),
+		libp2p.ListenAddrStrings(addressAt(i, port)),
+		libp2p.MultiaddrResolver(names{}),
 		libp2p.QUICReuse(func(l fx.Lifecycle, reset quic.StatelessResetKey, token quic.TokenGeneratorKey, o ...quicreuse.Option) (*quicreuse.ConnManager, error) {
 			cm, err := quicreuse.NewConnManager(reset, token, o...)
 			if err == nil {
@@ -110,6 +131,26 @@ func (w *wire) options(i int) []libp2p.Option {
 		}, reuse...),
 		libp2p.Transport(libp2pquic.NewTransport),
 	}
+}
+
+// names resolves the DNS names of multiaddrs in the simulated world, where every name is
+// the address of a machine inside somebody's network: a resolver of the real one would
+// stop the virtual clock.
+type names struct{}
+
+func (names) ResolveDNSAddr(context.Context, peer.ID, ma.Multiaddr, int, int) ([]ma.Multiaddr, error) {
+	return nil, nil
+}
+
+func (names) ResolveDNSComponent(_ context.Context, a ma.Multiaddr, _ int) ([]ma.Multiaddr, error) {
+	if len(a) == 0 {
+		return nil, nil
+	}
+	inside, err := ma.NewMultiaddr("/ip4/10.66.0.1")
+	if err != nil {
+		return nil, err
+	}
+	return []ma.Multiaddr{append(inside, a[1:]...)}, nil
 }
 
 // bareOptions are those of a host that is no hub.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/aimarket/aimarket/catalog"
 	"github.com/aimarket/aimarket/internal/identity"
 )
 
@@ -28,10 +29,16 @@ type Config struct {
 	Loss         float64       // share of packets lost
 	Capabilities int           // per hub at the start, 0: 1
 	Degree       int           // others that a hub joins by, 0: 6
+	DHT          bool
 	ConnLow      int           // 0: 12
 	ConnHigh     int           // 0: 24
 	StaleAfter   time.Duration // 0: as in the catalogue
 	AwayAfter    time.Duration
+	Refresh      time.Duration                    // between heads of an unchanged listing; 0: gossip's
+	Compare      time.Duration                    // between comparisons of catalogues; 0: gossip's
+	Admission    catalog.Admission                // "": open. With another one the hubs are pinned at each other
+	Public       bool                             // the rules of the public internet for addresses and connections
+	URLs         catalog.URLChecker               // nil: every URL passes
 	Log          func(format string, args ...any) // progress; may be nil
 }
 
@@ -50,16 +57,10 @@ func New(ctx context.Context, cfg Config) (_ *World, err error) {
 	cfg = cfg.complete()
 	w := &World{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 1))}
 	w.wire = newWire(cfg.Latency, cfg.Loss, rand.New(rand.NewPCG(cfg.Seed, 2)))
-	for i := range cfg.Hubs {
-		var seed [32]byte
-		for j := range seed {
-			seed[j] = byte(w.rng.Uint32())
-		}
-		key, err := identity.FromSeed(seed[:])
-		if err != nil {
+	for range cfg.Hubs {
+		if err := w.add(); err != nil {
 			return nil, err
 		}
-		w.Hubs = append(w.Hubs, &Hub{Index: i, Key: key, w: w, disk: vfs.NewMem()})
 	}
 	w.wire.net.Start()
 	defer func() {
@@ -80,6 +81,20 @@ func New(ctx context.Context, cfg Config) (_ *World, err error) {
 	return w, nil
 }
 
+// add makes one more hub, which is not started.
+func (w *World) add() error {
+	var seed [32]byte
+	for j := range seed {
+		seed[j] = byte(w.rng.Uint32())
+	}
+	key, err := identity.FromSeed(seed[:])
+	if err != nil {
+		return err
+	}
+	w.Hubs = append(w.Hubs, &Hub{Index: len(w.Hubs), Key: key, w: w, disk: vfs.NewMem()})
+	return nil
+}
+
 func (c Config) complete() Config {
 	if c.Latency == 0 {
 		c.Latency = 50 * time.Millisecond
@@ -95,6 +110,12 @@ func (c Config) complete() Config {
 	}
 	if c.ConnHigh == 0 {
 		c.ConnHigh = 24
+	}
+	if c.Admission == "" {
+		c.Admission = catalog.AdmitAll
+	}
+	if c.URLs == nil {
+		c.URLs = anywhere{}
 	}
 	if c.Log == nil {
 		c.Log = func(string, ...any) {}
@@ -160,6 +181,15 @@ func (w *World) Heal() { w.wire.split() }
 // SetLoss changes the share of packets lost, Slow adds to the latency of one hub's packets.
 func (w *World) SetLoss(p float64)              { w.wire.setLoss(p) }
 func (w *World) Slow(i int, more time.Duration) { w.wire.setSlow(i, more) }
+
+// Conns is how many connections a hub has on average.
+func (w *World) Conns() float64 {
+	n, hubs := 0, w.running(nil)
+	for _, h := range hubs {
+		n += len(h.Host.LibP2P().Network().Conns())
+	}
+	return float64(n) / float64(len(hubs))
+}
 
 // Traffic is the bytes that all hubs together sent and received so far.
 func (w *World) Traffic() (sent, received int64) { return w.wire.traffic() }
