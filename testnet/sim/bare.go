@@ -154,3 +154,12 @@ func (b *Bare) Close() error {
 	b.wire.net.Close()
 	return errors.Join(errs...)
 }
+
+// Conns is how many connections a host has on average.
+func (b *Bare) Conns() float64 {
+	n := 0
+	for _, h := range b.hosts {
+		n += len(h.Network().Conns())
+	}
+	return float64(n) / float64(len(b.hosts))
+}
