@@ -45,6 +45,10 @@ func TestAgo(t *testing.T) {
 }
 
 func TestPeerRow(t *testing.T) {
+	const (
+		key = "libp2p://615145c7cacc1f0140f5fc5fbc9849806e670d4c714747646e070981b7f14adf"
+		id  = "12D3KooWDGp1PqnaKsKPAXV2z3PmV8bMxPtC4rbyQWERYYdTcu4X"
+	)
 	now := time.Date(2026, 5, 21, 12, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct {
 		peer client.Peer
@@ -58,8 +62,15 @@ func TestPeerRow(t *testing.T) {
 		"through a relay, stale": {client.Peer{URL: "libp2p://ab", Status: "active", RouteStatus: "stale", TrustScore: "0.1",
 			Link: &client.Link{Connected: true, Address: "/p2p-circuit", Relayed: true}},
 			[]string{"", "libp2p://ab", "active, stale", "0.1", "/p2p-circuit (relayed)", "-", "never", "", ""}},
-		"a long story": {client.Peer{URL: "https://a", Status: "pending", Discoverer: "gossip:12D3KooWQsKPAXV2z3PmV8bMxPtC4rby", Why: strings.Repeat("w", 200)},
-			[]string{"", "https://a", "pending", "-", "-", "-", "never", "gossip:12D3KooWQsKPAXV2…", strings.Repeat("w", 109) + "…"}},
+		"a long story": {client.Peer{URL: "https://a", Status: "pending", Discoverer: "gossip:https://a-hub-with-a-long-name.example.org", Why: strings.Repeat("w", 200)},
+			[]string{"", "https://a", "pending", "-", "-", "-", "never", "gossip:https://a-hub-wi…", strings.Repeat("w", 63) + "…"}},
+		"known by its key": {client.Peer{Name: strings.Repeat("n", 99), URL: key, Status: "active", Discoverer: "gossip:" + id, Why: "active: it moved here from " + key + " since 2026-05-21T11:59:58Z",
+			Link: &client.Link{Connected: true, Relayed: true, Address: "/ip4/192.0.2.1/tcp/9084/p2p/" + id + "/p2p-circuit"}},
+			[]string{strings.Repeat("n", 19) + "…", "libp2p://615145c7…4adf", "active", "-", "/ip4/192.0.2.1/tcp/9084/p2p/…dTcu4X/p2p-cir… (relayed)", "-", "never", "gossip:…dTcu4X", "it moved here from libp2p://615145c7…4adf"}},
+		"passed": {client.Peer{URL: "https://a", Status: "active", Why: "active: admitted by its trial at 2026-05-21T11:59:58Z: its documents verify, and more"},
+			[]string{"", "https://a", "active", "-", "-", "-", "never", "", "admitted by its trial"}},
+		"failed": {client.Peer{URL: "https://a", Status: "pending", Why: "pending: its trial failed: no receipt; the next one is at 2026-05-21T12:59:58Z"},
+			[]string{"", "https://a", "pending", "-", "-", "-", "never", "", "its trial failed: no receipt"}},
 		"not connected": {client.Peer{URL: "https://a", Status: "pending", Link: &client.Link{}, Multiaddrs: []string{"/ip4/192.0.2.1/tcp/9084", "/x"}},
 			[]string{"", "https://a", "pending", "-", "(/ip4/192.0.2.1/tcp/9084)", "-", "never", "", ""}},
 	} {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ type peersListCmd struct {
 func (peersListCmd) Help() string {
 	return `STATE and WHY say whether a hub counts here and what would change it: the capabilities of a pending one are in no
 search, those of a stale one are hidden until it is heard again. ADDRESS and LATENCY are of the present connection.
+Keys and reasons are cut to fit a line; --json has them whole, and --pending the URLs that the other commands take.
 
 Examples:
   aimarket peers
@@ -66,7 +68,7 @@ func (peersListCmd) pending(e *env, waiting []client.Peer) error {
 	}
 	var rows [][]string
 	for _, p := range waiting {
-		rows = append(rows, []string{p.Name, p.URL, ago(p.FirstSeen, time.Now()), clip(p.Discoverer, 24),
+		rows = append(rows, []string{p.Name, p.URL, ago(p.FirstSeen, time.Now()), clip(short(p.Discoverer), 24),
 			fmt.Sprintf("%d of %d", p.Preview, p.Declared), why(p)})
 	}
 	return e.table("NAME URL FIRST-SEEN FOUND SHOWN WHY", rows)
@@ -87,7 +89,7 @@ func peerRow(p client.Peer, now time.Time) []string {
 	address, latency := "-", "-"
 	switch {
 	case p.Link != nil && p.Link.Connected:
-		address = p.Link.Address
+		address = clip(short(p.Link.Address), 44)
 		if p.Link.Relayed {
 			address += " (relayed)"
 		}
@@ -95,7 +97,7 @@ func peerRow(p client.Peer, now time.Time) []string {
 			latency = fmt.Sprintf("%.1f ms", p.Link.LatencyMS)
 		}
 	case len(p.Multiaddrs) > 0:
-		address = "(" + p.Multiaddrs[0] + ")" // where it would be, were it connected
+		address = "(" + clip(short(p.Multiaddrs[0]), 44) + ")" // where it would be, were it connected
 	}
 	trust := p.TrustScore.String()
 	if trust == "" {
@@ -105,13 +107,31 @@ func peerRow(p client.Peer, now time.Time) []string {
 	if seen == "" {
 		seen = p.LastCrawl
 	}
-	return []string{p.Name, p.URL, state, trust, address, latency, ago(seen, now), clip(p.Discoverer, 24), why(p)}
+	return []string{clip(p.Name, 20), clip(short(p.URL), 40), state, trust, address, latency, ago(seen, now), clip(short(p.Discoverer), 24), why(p)}
 }
 
-// why is a hub's reason without the state that it begins with, which has a column of its
-// own, and no longer than a table bears.
+// why is a hub's reason as a table bears it: without the state that it begins with, which
+// has a column of its own, without times, and of a trial that was passed no more than that.
 func why(p client.Peer) string {
-	return clip(strings.TrimPrefix(p.Why, p.Status+": "), 110)
+	text := aTime.ReplaceAllString(strings.TrimPrefix(p.Why, p.Status+": "), "")
+	if p.Status == "active" && strings.HasPrefix(text, passedTrial) {
+		return passedTrial
+	}
+	text, _, _ = strings.Cut(text, "; the next one is")
+	return clip(short(text), 64)
+}
+
+const passedTrial = "admitted by its trial" // so begins the Why of a hub that passed
+
+var (
+	aTime = regexp.MustCompile(` (at|since) [0-9]{4}-[0-9-]{5}T[0-9:]{8}Z`)
+	aKey  = regexp.MustCompile(`libp2p://([0-9a-f]{8})[0-9a-f]{52}([0-9a-f]{4})`)
+	anID  = regexp.MustCompile(`12D3KooW[1-9A-HJ-NP-Za-km-z]{38}([1-9A-HJ-NP-Za-km-z]{6})`)
+)
+
+// short cuts the keys and peer IDs in a text to what tells them apart.
+func short(text string) string {
+	return anID.ReplaceAllString(aKey.ReplaceAllString(text, "libp2p://$1…$2"), "…$1")
 }
 
 // ago is a protocol time as people say it.
