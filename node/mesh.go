@@ -30,6 +30,10 @@ type mesh struct {
 	reads sync.WaitGroup
 }
 
+// offerEvery is how often the categories that the DHT knows this hub by are looked over.
+// Nobody waits for them, and a hub that starts has enough to do.
+const offerEvery = 3 * time.Minute
+
 // maxSoon bounds the hubs that are read in the background at once, outside a cycle.
 const maxSoon = 8
 
@@ -119,10 +123,16 @@ func (n *Node) refresh() time.Duration {
 // watchAddresses keeps this hub's announced addresses in line with where it is
 // reached: interfaces come and go, relays are found.
 func (n *Node) watchAddresses(ctx context.Context) {
+	offer := time.NewTicker(offerEvery)
+	defer offer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-offer.C:
+			if head, ok := n.catalog.HeadOf(n.key.Public()); ok {
+				n.mesh.host.Provide(head.Categories) // does nothing while they are the same
+			}
 		case <-n.mesh.host.AddressesChanged():
 			n.tellAddresses()
 		}

@@ -22,7 +22,8 @@ import (
 // The DHT's constants. Its protocol is /aimarket/kad/1.0.0.
 const (
 	dhtPrefix       = "/aimarket"
-	dhtRefresh      = time.Hour
+	minBucket       = 4  // hubs per bucket of a hub that keeps few connections
+	maxBucket       = 20 // and of any other, as everywhere
 	providerLife    = 12 * time.Hour
 	provideEvery    = 4 * time.Hour // three chances before a record ends
 	provideFirst    = time.Minute   // a young mesh changes: once more soon, then ever later
@@ -50,7 +51,10 @@ const (
 
 func (h *Host) openDHT() error {
 	opts := []dht.Option{
-		dht.ProtocolPrefix(dhtPrefix), dht.DisableValues(), dht.RoutingTableRefreshPeriod(dhtRefresh),
+		dht.ProtocolPrefix(dhtPrefix), dht.DisableValues(),
+		// Walks of its own would connect a hub to all others of a small mesh; discoverLoop
+		// looks around as long as there are connections to spare.
+		dht.DisableAutoRefresh(), dht.BucketSize(max(minBucket, min(maxBucket, h.cfg.ConnLow/4))),
 		// A server as long as nothing says that others cannot reach this hub.
 		dht.Mode(dht.ModeAutoServer),
 		dht.ProviderManagerOpts(records.ProvideValidity(providerLife)),
