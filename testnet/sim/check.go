@@ -109,13 +109,18 @@ func (h *Hub) lacks(want []offer) string {
 // Spread publishes one capability at a hub and returns how long each other running hub
 // took to have it searchable, shortest first. Hubs that never get it are not in it.
 func (w *World) Spread(ctx context.Context, from int, name string, within time.Duration) ([]time.Duration, error) {
+	return w.spread(ctx, from, name, within, nil)
+}
+
+// spread is Spread to the hubs of among alone (nil: all).
+func (w *World) spread(ctx context.Context, from int, name string, within time.Duration, among []int) ([]time.Duration, error) {
 	seller := w.Hubs[from]
 	start := time.Now()
 	if err := seller.Publish(ctx, name, 2000); err != nil {
 		return nil, err
 	}
 	var took []time.Duration
-	todo := w.running(nil)
+	todo := w.running(among)
 	todo = slices.DeleteFunc(todo, func(h *Hub) bool { return h == seller })
 	w.waitFor(within, func() bool {
 		todo = slices.DeleteFunc(todo, func(h *Hub) bool {

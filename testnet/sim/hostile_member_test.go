@@ -23,6 +23,7 @@ import (
 // member is a libp2p host on the wire that speaks the mesh's protocols and is no hub.
 type member struct {
 	*author
+	asks
 	index  int
 	host   host.Host
 	topics map[string]*pubsub.Topic
@@ -155,7 +156,9 @@ func (m *member) close() error {
 	if m.host == nil {
 		return nil
 	}
-	return m.host.Close()
+	err := m.host.Close()
+	m.serving.Wait()
+	return err
 }
 
 // prunes notes who puts a member out of a mesh.
