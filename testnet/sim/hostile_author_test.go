@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/aimarket/aimarket/catalog"
@@ -29,6 +30,8 @@ type author struct {
 	age      time.Duration // how old its heads say they are
 	tools    map[catalog.RowID][]byte
 	edit     func(head map[string]any) // before it is signed; may be nil
+
+	mu sync.Mutex // of sequence: heads are also made for who asks
 }
 
 // newAuthor is the author with a number; a scenario's keys differ from the hubs'.
@@ -89,11 +92,14 @@ func (a *author) listing() (digest string, size int) {
 // head is the next head of the whole listing.
 func (a *author) head() []byte {
 	now := time.Now().Add(-a.age).UTC().Truncate(time.Second)
+	a.mu.Lock()
 	a.sequence = max(a.sequence+1, uint64(time.Now().Add(-a.age).UnixMilli()))
+	sequence := a.sequence
+	a.mu.Unlock()
 	digest, size := a.listing()
 	doc := map[string]any{
 		"type": "hub_head", "hub_url": a.url, "hub_name": marker, "hub_version": "0", "signer_public_key": a.key.PublicBase64(),
-		"multiaddrs": append([]string{}, a.addrs...), "sequence": a.sequence,
+		"multiaddrs": append([]string{}, a.addrs...), "sequence": sequence,
 		"generated_at": now.Format("2006-01-02T15:04:05Z"), "expires_at": now.Add(24 * time.Hour).Format("2006-01-02T15:04:05Z"),
 		"listing_digest": digest, "listing_bytes": size, "capabilities_count": len(a.tools), "categories": []string{},
 		"update_digest": "", "update_base": "",

@@ -130,7 +130,7 @@ func allAdmitted(a *attack) {
 // Eclipse: who is around the victim at first, and who comes to crowd out the others.
 const (
 	eclipsers = 8
-	crowd     = 40
+	crowd     = 28
 	eclipseOf = 30 * time.Second
 )
 
@@ -227,7 +227,7 @@ func agreeAlways(s network.Stream) {
 
 // eclipsed is checked when all catalogues are equal, the victim's among them.
 func eclipsed(a *attack) {
-	for i := range 5 { // connections are trimmed meanwhile
+	for i := range 3 { // connections are trimmed meanwhile
 		time.Sleep(20 * time.Second)
 		name := fmt.Sprintf("light-%d", i)
 		took, err := a.w.spread(a.ctx, 1, name, spreadWithin, []int{1, a.victim.Index})
