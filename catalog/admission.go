@@ -9,32 +9,6 @@ import (
 	"github.com/aimarket/aimarket/internal/store"
 )
 
-// storePeer writes a peer, with further writes of the same batch, and adopts it.
-func (c *Catalog) storePeer(p *Peer, also ...func(*store.Batch)) (*store.Commit, error) {
-	value, err := encodePeer(p)
-	if err != nil {
-		return nil, err
-	}
-	b := c.cfg.Store.NewBatch()
-	defer b.Close()
-	b.Set(joinKey(rangePeer, p.URL), value)
-	for _, f := range also {
-		f(b)
-	}
-	commit, err := c.cfg.Store.Apply(b)
-	if err != nil {
-		return nil, err
-	}
-	old, known := c.Peer(p.URL)
-	kept := p.clone() // the caller's copy may change
-	c.setPeer(p.URL, &kept)
-	if p.Status == PeerActive || known && old.Status != PeerPending {
-		c.syncHubFlag(p.URL, c.cfg.Now())
-		c.touch() // documents say nothing about pending peers
-	}
-	return commit, nil
-}
-
 // Approve admits a pending hub, or with trusted false sends an active one back to
 // pending and takes its rows off. It fails with ErrUnknown for a hub that was never
 // heard of and with ErrDuplicateIdentity if its key is active elsewhere.

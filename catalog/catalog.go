@@ -1,18 +1,31 @@
 // Package catalog owns what the market lists: capabilities, the manifest and the
-// discovery document, peers, trust and the search over all of it.
+// discovery document, other hubs and what admits them, trust, and the search over all of
+// it.
 //
-// It promises that a change is on disk before the call that made it returns, that
-// it is searchable and in the next document from then on, that every listed row
-// can be invoked by the protocol's rules and fits the protocol's schemas, that
-// every number it prints is a JSON number in the form that canonical text
-// reprints, and that nothing a pending peer says is ever read by search, lookup or
-// a document.
+// Other hubs' catalogues come in by signed heads and the listings that these bind
+// (TakeHead, TakeUpdate), or by documents that were fetched from their addresses
+// (TakeDiscovery, TakeManifest). All of it is verified under the key that is pinned for
+// the hub. A hub is its key and therefore one peer, whatever its addresses. It is pending
+// until the operator or the policy admits it, then active. The rows of an active one are
+// stale, hidden unless asked for, when nothing confirmed its catalogue for
+// Config.StaleAfter, and away, taken off until it is heard again, after Config.AwayAfter.
 //
-// Limits: a document lists at most MaxListed capabilities, the hub's own first and
-// then by trust; measured success and latency are published within FoldInterval
-// and a crash may lose that much of them; a stake is what its publisher declared
-// (Verified is false) until a chain confirms it. The package knows no money beyond
-// prices, opens no connection of its own and never runs a capability.
+// The package promises that an own change, an own head and what the operator decides are
+// on disk before the call that made them returns, that every change is searchable and in
+// the next document from then on, that every listed row can be invoked by the protocol's
+// rules and fits the protocol's schemas, that every number it prints is a JSON number in
+// the form that canonical text reprints, that a peer's listing is held and served whole
+// or not at all, and that nothing a pending peer says is ever read by search, lookup or a
+// document, nor told to other hubs.
+//
+// Limits: a document or listing has at most MaxListed capabilities, the hub's own first
+// and then by trust; what other hubs changed is not synced, since the next comparison
+// with any of them brings it back after a crash; measured success and latency are
+// published within FoldInterval and a crash may lose that much of them; a stake is what
+// its publisher declared (Verified is false) until a chain confirms it. Peers, rows,
+// listings and events are bounded each, and what finds no room is refused with ErrFull.
+// The package knows no money beyond prices, opens no connection (only Config.URLs may
+// resolve a name) and never runs a capability.
 package catalog
 
 import (

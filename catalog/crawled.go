@@ -7,14 +7,6 @@ import (
 	"github.com/aimarket/aimarket/internal/store"
 )
 
-// More reasons of an Intake, of the crawler's doors.
-const (
-	ReasonAlias   = "alias"   // another address of a hub that is known already
-	ReasonUnknown = "unknown" // of no peer
-	ReasonNoKey   = "no_key"  // the hub showed no key to verify anything with
-	ReasonAbsent  = "absent"  // unchanged, but what it is unchanged from is not held: fetch the whole
-)
-
 // Sighting is what a fetched discovery document led to.
 type Sighting struct {
 	Intake
@@ -55,37 +47,6 @@ func (c *Catalog) TakeDiscovery(ctx context.Context, d *CrawledDiscovery, discov
 	return out
 }
 
-// keepPeer stores a peer's record alone and brings memory in line; freshKey also drops
-// the preview of its former key. No sync is awaited: a crawl brings back what a crash
-// takes. c.mu is held.
-func (c *Catalog) keepPeer(p *Peer, freshKey bool) error {
-	old, known := c.Peer(p.URL)
-	b := c.cfg.Store.NewBatch()
-	defer b.Close()
-	if freshKey || known && old.Status == PeerPending && p.Status == PeerActive {
-		p.Previewed = 0
-		if err := c.dropPreview(b, p.URL); err != nil {
-			return err
-		}
-	}
-	value, err := encodePeer(p)
-	if err != nil {
-		return err
-	}
-	b.Set(joinKey(rangePeer, p.URL), value)
-	if err := c.cfg.Store.WriteNoSync(b); err != nil {
-		return err
-	}
-	c.setPeer(p.URL, p)
-	if p.Status == PeerActive || known && old.Status == PeerActive || old.Status == PeerKeyMismatch {
-		c.syncHubFlag(p.URL, c.cfg.Now())
-	}
-	if !shownAlike(&old, p) {
-		c.touch()
-	}
-	return nil
-}
-
 // unreachable marks the Why of a peer that did not answer.
 const unreachable = "did not answer"
 
@@ -104,7 +65,7 @@ func (c *Catalog) TakeUnreachable(ctx context.Context, hubURL string, why string
 		return
 	}
 	p.Why = string(p.Status) + ", but " + unreachable + " at " + stamp(c.cfg.Now()) + ": " + cleanText(why, maxWhy)
-	if err := c.keepPeer(&p, false); err != nil {
+	if err := c.keepPeer(&p); err != nil {
 		c.cfg.Logger.Warn("catalog: that a peer did not answer was not noted", "hub", p.URL, "error", err)
 	}
 }

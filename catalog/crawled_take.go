@@ -100,7 +100,7 @@ func (c *Catalog) manifestLocked(was Peer, m foreignManifest, tools judged, now 
 	case p.ledByHeads(now) && !m.generatedAt.After(p.HeadTime.Add(headSilence)):
 		in.Detail, in.Dropped = "the hub's own heads are newer than its manifest", nil
 		p.LastCrawl = at
-		err = c.keepPeer(&p, false)
+		err = c.keepPeer(&p)
 	default:
 		if in.Changed, err = c.replaceRows(p, m, tools.rows, at); isFull(err) {
 			c.noteNoRoom(p.URL, err)
@@ -163,7 +163,7 @@ func (c *Catalog) TakeUnchanged(ctx context.Context, hubURL string) Intake {
 	if p.Status == PeerActive {
 		p.LastCrawl = at
 	}
-	if err := c.keepPeer(&p, false); err != nil {
+	if err := c.keepPeer(&p); err != nil {
 		return Intake{Verdict: Ignore, Reason: failure(err), Detail: err.Error(), Peer: p.URL, State: p.Status}
 	}
 	return in

@@ -140,7 +140,11 @@ func (v *visit) update(p Peer, first bool) Sighting {
 		p.Status, p.AdvertisedKey = PeerActive, ""
 		p.Why = "active: its address shows the pinned key again since " + stamp(v.now)
 	}
-	if err := c.keepPeer(&p, known && old.PublicKey != "" && old.PublicKey != p.PublicKey); err != nil {
+	var also []func(*store.Batch)
+	if known && (old.PublicKey != "" && old.PublicKey != p.PublicKey || old.Status == PeerPending && p.Status == PeerActive) {
+		p.Previewed, also = 0, append(also, c.previewDropper(p.URL))
+	}
+	if err := c.keepPeer(&p, also...); err != nil {
 		return v.failed(err)
 	}
 	if p.Status == PeerPending && p.PublicKey != "" {
@@ -220,7 +224,7 @@ func (v *visit) keyChanged(p Peer) Sighting {
 	if old, _ := v.c.Peer(p.URL); old.Status == PeerKeyMismatch && old.AdvertisedKey == p.AdvertisedKey {
 		p.Why = old.Why // since it was first seen
 	}
-	if err := v.c.keepPeer(&p, false); err != nil {
+	if err := v.c.keepPeer(&p); err != nil {
 		return v.failed(err)
 	}
 	v.c.cfg.Logger.Warn("catalog: a peer's address shows another key; its capabilities are not sold until that is settled", "hub", p.URL, "pinned", p.PublicKey, "shown", p.AdvertisedKey)

@@ -53,7 +53,7 @@ func TestStaleAfterIsConfigured(t *testing.T) {
 	}{
 		{9 * time.Minute, RouteLive, true, true, true},
 		{11 * time.Minute, RouteStale, false, true, true},
-		{61 * time.Minute, RouteStale, false, false, false},
+		{61 * time.Minute, RouteUnavailable, false, false, false},
 	} {
 		h.clock.add(tt.age - h.clock.Now().Sub(mustPeer(t, h, s.url).LastCrawl))
 		plain, err := h.Search(ctx, Query{})

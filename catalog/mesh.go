@@ -66,6 +66,12 @@ const (
 	ReasonUnsafe       = "unsafe_url"   // its address is none that this hub may call
 	ReasonBase         = "unknown_base" // changes to a listing that is not held: see Want
 	ReasonStorage      = "storage"      // this hub could not store it
+
+	// Of the crawler's doors alone.
+	ReasonAlias   = "alias"   // another address of a hub that is known already
+	ReasonUnknown = "unknown" // of no peer
+	ReasonNoKey   = "no_key"  // the hub showed no key to verify anything with
+	ReasonAbsent  = "absent"  // unchanged, but what it is unchanged from is not held: fetch the whole
 )
 
 // Dropped is one tool that was left out of a listing, and why.

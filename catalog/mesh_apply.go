@@ -161,28 +161,15 @@ func (id RowID) at(hub string) Key {
 func (c *Catalog) putPreview(p *Peer, rows []Capability) error {
 	rows = rows[:min(len(rows), maxPreview)]
 	p.Previewed = len(rows)
-	value, err := encodePeer(p)
-	if err != nil {
-		return err
-	}
-	b := c.cfg.Store.NewBatch()
-	defer b.Close()
-	b.Set(joinKey(rangePeer, p.URL), value)
-	if err := c.dropPreview(b, p.URL); err != nil {
-		return err
-	}
 	now := c.cfg.Now().UTC().Truncate(time.Microsecond)
-	for i := range rows {
-		r := rows[i]
-		r.SourceHub, r.SourceHubName, r.TrustScore, r.InvokeURL = p.URL, clipName(p.Name), 0, ""
-		r.FirstSeen, r.UpdatedAt, r.Observations30d = now, now, 0
-		b.Set(joinKey(rangePreview, r.SourceHub, r.ProductID, r.CapabilityID), appendRow(nil, &r))
-	}
-	if err := c.cfg.Store.WriteNoSync(b); err != nil {
-		return err
-	}
-	c.setPeer(p.URL, p)
-	return nil
+	return c.keepPeer(p, c.previewDropper(p.URL), func(b *store.Batch) {
+		for i := range rows {
+			r := rows[i]
+			r.SourceHub, r.SourceHubName, r.TrustScore, r.InvokeURL = p.URL, clipName(p.Name), 0, ""
+			r.FirstSeen, r.UpdatedAt, r.Observations30d = now, now, 0
+			b.Set(joinKey(rangePreview, r.SourceHub, r.ProductID, r.CapabilityID), appendRow(nil, &r))
+		}
+	})
 }
 
 // dropPreview deletes a peer's preview with the batch.

@@ -63,28 +63,14 @@ func (t *taking) refresh(before, p Peer, out Intake) Intake {
 	return t.note(p, out)
 }
 
-// note stores the peer's record and head alone.
+// note stores the peer's record alone, with the head if that is the newest.
 func (t *taking) note(p Peer, out Intake) Intake {
-	value, err := encodePeer(&p)
-	if err != nil {
-		return t.failed(err)
-	}
-	b := t.c.cfg.Store.NewBatch()
-	defer b.Close()
-	b.Set(joinKey(rangePeer, p.URL), value)
+	var also []func(*store.Batch)
 	if p.Sequence == t.h.Sequence && p.Digest == t.h.Digest && p.Status == PeerActive {
-		t.stageHead(b)
+		also = append(also, t.stageHead)
 	}
-	if err := t.c.cfg.Store.WriteNoSync(b); err != nil {
+	if err := t.c.keepPeer(&p, also...); err != nil {
 		return t.failed(err)
-	}
-	old, _ := t.c.Peer(p.URL)
-	t.c.setPeer(p.URL, &p)
-	if p.Status == PeerActive {
-		t.c.syncHubFlag(p.URL, t.now)
-	}
-	if !shownAlike(&old, &p) {
-		t.c.touch()
 	}
 	out.Peer, out.State = p.URL, p.Status
 	return out

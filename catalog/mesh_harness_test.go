@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -161,8 +160,6 @@ func expect(t fataler, what string, in Intake, verdict Verdict, reason string) {
 		t.Fatalf("%s: verdict %d %s (%s), want %d %s", what, in.Verdict, in.Reason, in.Detail, verdict, reason)
 	}
 }
-
-func at(d time.Duration) time.Time { return testStart.Add(d) }
 
 // must0 is must for tests of rapid too.
 func must0(t fataler, err error) {

@@ -52,12 +52,12 @@ func (c *Catalog) claimLocked(hubURL, claim string, shown bool, detail string) (
 	}
 	p.Look.Failures = last.Failures + 1
 	p.Look.Next = now.Add(backoff(lookFirst, p.Look.Failures))
-	if err := c.keepPeer(p.kept(), false); err != nil {
+	if err := c.keepPeer(p.kept()); err != nil {
 		return p, err
 	}
 	if o, there := c.Peer(claim); there && o.Status == PeerPending && o.PublicKey == "" {
 		o.Why = "pending: only its address is known; the hub " + p.URL + " says that it lives there, which is not confirmed: " + cleanText(detail, maxWhy)
-		return p, c.keepPeer(&o, false)
+		return p, c.keepPeer(&o)
 	}
 	return p, nil
 }

@@ -142,13 +142,13 @@ func TestIntakeReasons(t *testing.T) {
 		}, Reject, ReasonMalformed},
 		{"malformed", AdmitAll, func(s scene) Intake {
 			_, err := ParseHead([]byte(`{}`))
-			return IntakeOf(err)
+			return intakeOf(err)
 		}, Reject, ReasonMalformed},
 		{"signature", AdmitAll, func(s scene) Intake {
 			_, err := ParseHead(forge(s.t, s.a.next(s.t, false).Head.Raw(), nil, func(h string) string {
 				return strings.Replace(h, `"hub_name":"Hub 1"`, `"hub_name":"Hub 9"`, 1)
 			}))
-			return IntakeOf(err)
+			return intakeOf(err)
 		}, Reject, ReasonSignature},
 		{"full of pending peers", AdmitVerified, func(s scene) Intake {
 			s.b.Catalog.cfg.MaxPending = 1
@@ -441,4 +441,13 @@ func FuzzParseUpdate(f *testing.F) {
 			t.Fatalf("printed again: %v", err)
 		}
 	})
+}
+
+// intakeOf words an error of ParseHead or ParseUpdate.
+func intakeOf(err error) Intake {
+	in := Intake{Verdict: Reject, Reason: ReasonMalformed, Detail: err.Error()}
+	if errors.Is(err, ErrSignature) {
+		in.Reason = ReasonSignature
+	}
+	return in
 }

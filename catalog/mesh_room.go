@@ -51,7 +51,7 @@ func (c *Catalog) noteNoRoom(hub string, why error) {
 		return
 	}
 	p.Why = "active, but " + noRoomMark + " at " + stamp(c.cfg.Now()) + ": " + clipTo(why.Error(), maxWhy)
-	if err := c.keepPeer(&p, false); err != nil {
+	if err := c.keepPeer(&p); err != nil {
 		c.cfg.Logger.Warn("catalog: that a catalogue was not taken was not noted", "hub", hub, "error", err)
 	}
 }

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/aimarket/aimarket/internal/canon"
@@ -28,15 +27,6 @@ func (c *Catalog) TakeUpdate(ctx context.Context, u *Update, s Source) Intake {
 		return Intake{Verdict: Reject, Reason: ReasonMalformed, Detail: "an update that ParseUpdate did not check"}
 	}
 	return c.take(ctx, u.Head, u, s)
-}
-
-// IntakeOf words an error of ParseHead or ParseUpdate.
-func IntakeOf(err error) Intake {
-	in := Intake{Verdict: Reject, Reason: ReasonMalformed, Detail: err.Error()}
-	if errors.Is(err, ErrSignature) {
-		in.Reason = ReasonSignature
-	}
-	return in
 }
 
 // taking is one head on its way in, alone or with a listing.

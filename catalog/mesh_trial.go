@@ -136,9 +136,3 @@ func backoff(first time.Duration, failures int) time.Duration {
 	}
 	return min(trialMost, first<<max(0, failures-1))
 }
-
-// kept is a copy that the caller's later changes do not reach.
-func (p *Peer) kept() *Peer {
-	out := p.clone()
-	return &out
-}

@@ -51,17 +51,9 @@ func (c *Catalog) Sight(ctx context.Context, hubURL, discoverer string, depth in
 		URL: base, Name: hostname(base), WellKnownURL: base + wellKnownPath, Status: PeerPending, Why: c.keylessWhy(),
 		Discoverer: clipTo(discoverer, maxDiscoverer), Depth: depth, FirstSeen: c.cfg.Now().UTC().Truncate(time.Second),
 	}
-	value, err := encodePeer(p)
-	if err != nil {
+	if err := c.keepPeer(p); err != nil {
 		return false, fmt.Errorf("catalog: note the hub %s: %w", base, err)
 	}
-	b := c.cfg.Store.NewBatch()
-	defer b.Close()
-	b.Set(joinKey(rangePeer, base), value)
-	if err := c.cfg.Store.WriteNoSync(b); err != nil {
-		return false, fmt.Errorf("catalog: note the hub %s: %w", base, err)
-	}
-	c.setPeer(base, p)
 	c.hurryLook(base)
 	return true, nil
 }

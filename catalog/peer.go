@@ -2,9 +2,7 @@ package catalog
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -114,40 +112,6 @@ func (s PeerState) valid() bool {
 	return false
 }
 
-// encodePeer writes a format version and JSON: peers are few and grow fields.
-func encodePeer(p *Peer) ([]byte, error) {
-	b, err := json.Marshal(p)
-	if err != nil {
-		return nil, fmt.Errorf("encode peer %s: %w", p.URL, err)
-	}
-	return append([]byte{peerVersion}, b...), nil
-}
-
-func decodePeer(baseURL string, value []byte) (*Peer, error) {
-	if len(value) == 0 || value[0] != peerVersion {
-		return nil, fmt.Errorf("%w: peer %q has an unknown format version", ErrCorrupt, baseURL)
-	}
-	p := &Peer{}
-	if err := json.Unmarshal(value[1:], p); err != nil {
-		return nil, fmt.Errorf("%w: peer %q: %v", ErrCorrupt, baseURL, err)
-	}
-	if p.URL != baseURL || !p.Status.valid() {
-		return nil, fmt.Errorf("%w: peer %q is stored under another name or state", ErrCorrupt, baseURL)
-	}
-	return p, nil
-}
-
-func (c *Catalog) loadPeers() error {
-	return c.cfg.Store.Scan([]byte(rangePeer), nil, func(key, value []byte) (bool, error) {
-		p, err := decodePeer(strings.TrimPrefix(string(key), rangePeer), value)
-		if err != nil {
-			return false, err
-		}
-		c.setPeer(p.URL, p)
-		return true, nil
-	})
-}
-
 func (c *Catalog) isActive(hub string) bool {
 	c.peersMu.RLock()
 	defer c.peersMu.RUnlock()
@@ -158,79 +122,6 @@ func (c *Catalog) isActive(hub string) bool {
 // peerCounts is kept beside the map, because every search prints it.
 func (c *Catalog) peerCounts() (active, pending int) {
 	return int(c.active.Load()), int(c.pending.Load())
-}
-
-// setPeer puts a peer into memory, or takes it out if p is nil.
-func (c *Catalog) setPeer(baseURL string, p *Peer) {
-	c.peersMu.Lock()
-	defer c.peersMu.Unlock()
-	old := c.peers[baseURL]
-	c.countPeer(old, -1)
-	c.countPeer(p, 1)
-	if p == nil {
-		delete(c.peers, baseURL)
-	} else {
-		c.peers[baseURL] = p
-	}
-	c.linkKey(old, p)
-}
-
-// countPeer keeps the sums beside the map. peersMu is held.
-func (c *Catalog) countPeer(p *Peer, n int) {
-	if p == nil {
-		return
-	}
-	c.mesh.heldBytes += int64(n) * p.HeldBytes
-	switch p.Status {
-	case PeerActive, PeerKeyMismatch: // who was admitted keeps its place
-		if p.Status == PeerActive {
-			c.active.Add(int64(n))
-		}
-		c.mesh.admitted += n
-	case PeerRejected:
-		c.mesh.rejected += n
-	default:
-		c.pending.Add(int64(n))
-		host := hostname(p.URL)
-		if c.waiting[host] += n; c.waiting[host] == 0 {
-			delete(c.waiting, host)
-		}
-	}
-}
-
-// linkKey keeps the ways from keys to peers in line with a peer that comes, changes or
-// goes. Of several with one key an active one is found. peersMu is held.
-func (c *Catalog) linkKey(old, p *Peer) {
-	if old != nil && old.PublicKey != "" {
-		if k, ok := decodeKey(old.PublicKey); ok && c.mesh.byKey[k] == old.URL && (p == nil || p.PublicKey != old.PublicKey || p.Status != old.Status) {
-			delete(c.mesh.byKey, k)
-			for hub, o := range c.peers {
-				if o.PublicKey == old.PublicKey && (c.mesh.byKey[k] == "" || o.Status == PeerActive) {
-					c.mesh.byKey[k] = hub
-				}
-			}
-		}
-	}
-	if old != nil {
-		for _, s := range old.Retired {
-			if k, ok := decodeKey(s); ok {
-				delete(c.mesh.retired, k)
-			}
-		}
-	}
-	if p == nil {
-		return
-	}
-	if k, ok := decodeKey(p.PublicKey); ok {
-		if other := c.peers[c.mesh.byKey[k]]; other == nil || p.Status == PeerActive {
-			c.mesh.byKey[k] = p.URL
-		}
-	}
-	for _, s := range p.Retired {
-		if k, ok := decodeKey(s); ok {
-			c.mesh.retired[k] = p.URL
-		}
-	}
 }
 
 // decodeKey reads a key that ParsePublicKey passed before.
@@ -277,10 +168,11 @@ func (p *Peer) clone() Peer {
 	return out
 }
 
-// PeerInfo is a peer with its present trust.
+// PeerInfo is a peer with its present trust and the way to it.
 type PeerInfo struct {
 	Peer
 	Reputation Reputation
+	Route      Route
 }
 
 // Peers lists peers in one state, the most trusted first, then by URL.
@@ -290,7 +182,7 @@ func (c *Catalog) Peers(state PeerState) []PeerInfo {
 	list := make([]PeerInfo, 0, len(c.peers))
 	for _, p := range c.peers {
 		if p.Status == state {
-			list = append(list, PeerInfo{Peer: p.clone()})
+			list = append(list, PeerInfo{Peer: p.clone(), Route: c.routeTo(p, now)})
 		}
 	}
 	c.peersMu.RUnlock()

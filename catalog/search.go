@@ -140,8 +140,14 @@ func (c *Catalog) route(hub string, now time.Time) Route {
 	}
 	c.peersMu.RLock()
 	defer c.peersMu.RUnlock()
-	p := c.peers[hub]
-	if p == nil || p.Status != PeerActive {
+	if p := c.peers[hub]; p != nil {
+		return c.routeTo(p, now)
+	}
+	return Route{Status: RouteUnavailable}
+}
+
+func (c *Catalog) routeTo(p *Peer, now time.Time) Route {
+	if p.Status != PeerActive || p.Away {
 		return Route{Status: RouteUnavailable}
 	}
 	age := max(0, now.Sub(p.LastCrawl))

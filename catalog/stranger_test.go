@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/aimarket/aimarket/internal/canon"
 	"github.com/aimarket/aimarket/internal/identity"
@@ -175,10 +174,6 @@ func (h *hub) documents() string {
 		out += string(doc.Body)
 	}
 	return out
-}
-
-func daysAgo(h *hub, days float64) time.Time {
-	return h.clock.Now().Add(-time.Duration(days * 24 * float64(time.Hour)))
 }
 
 func show(in Intake) string {

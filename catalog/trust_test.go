@@ -203,7 +203,7 @@ func TestEquivocationLowersTrust(t *testing.T) {
 		p := mustPeer(t, h, s.url)
 		p.Equivocations = n
 		h.mu.Lock()
-		err := h.keepPeer(&p, false)
+		err := h.keepPeer(&p)
 		h.mu.Unlock()
 		must(t, err)
 		h.clock.add(FoldInterval)
@@ -225,7 +225,7 @@ func TestEvidence(t *testing.T) {
 	peer := mustPeer(t, h, p.url)
 	peer.Equivocations, peer.Trial = 2, Trial{At: testStart, Passed: true, Detail: "receipt verified"}
 	h.mu.Lock()
-	must(t, h.keepPeer(&peer, false))
+	must(t, h.keepPeer(&peer))
 	h.mu.Unlock()
 	h.clock.add(FoldInterval)
 	h.fold(h.clock.Now())

@@ -60,7 +60,7 @@ func (s *Server) peerMembers(b jsonBody, p *catalog.PeerInfo) jsonBody {
 		time("last_crawl", p.LastCrawl).float("trust_score", p.Reputation.TrustScore).
 		str("trust_basis", p.Reputation.Basis).integer("observations_30d", p.Reputation.Observations)
 	b = factorMembers(b.open("trust_factors"), p.Reputation.Factors).close().
-		str("pin_reject_reason", rejected).str("route_status", s.routeStatus(&p.Peer)).yes("away", p.Away)
+		str("pin_reject_reason", rejected).str("route_status", p.Route.Status).yes("away", p.Away)
 	return s.commonMembers(b, &p.Peer, p.Status == catalog.PeerActive)
 }
 
@@ -129,17 +129,6 @@ func verdictOf(t catalog.Trial) string {
 		return "pass"
 	}
 	return "fail"
-}
-
-// routeStatus says whether calls to a peer can be routed, as search has it.
-func (s *Server) routeStatus(p *catalog.Peer) string {
-	switch {
-	case p.Status != catalog.PeerActive || p.Away:
-		return catalog.RouteUnavailable
-	case s.now().Sub(p.LastCrawl) > s.cfg.StaleAfter:
-		return catalog.RouteStale
-	}
-	return catalog.RouteLive
 }
 
 // canonical is where a peer's key is at home: its own URL, or for another address of a

@@ -57,8 +57,7 @@ type Config struct {
 	Ready  func() []string                             // what still keeps the hub from being ready; nil: nothing
 	Backup func(ctx context.Context, dir string) error // nil: POST /backup answers 501
 
-	Admission  catalog.Admission // what makes a pending hub active without the operator; "": nothing
-	StaleAfter time.Duration     // as the catalogue's; 0: catalog.StaleAfter
+	Admission catalog.Admission // what makes a pending hub active without the operator; "": nothing
 
 	// Links tells how the hub with a key (standard base64) is connected now; nil: peers
 	// are listed without it.
@@ -148,9 +147,6 @@ func New(c Config) (*Server, error) {
 	s.rails = limit.New(limit.Config{Max: c.ChannelRatePerMin, Window: time.Minute, Now: s.now})
 	s.announces = limit.New(limit.Config{Max: announcesPerMin, Window: time.Minute, Now: s.now})
 	s.reports = limit.New(limit.Config{Max: reportsPerMin, Window: time.Minute, Now: s.now})
-	if s.cfg.StaleAfter <= 0 {
-		s.cfg.StaleAfter = catalog.StaleAfter
-	}
 	var prefix [4]byte
 	if _, err := rand.Read(prefix[:]); err != nil {
 		return nil, fmt.Errorf("httpapi: random prefix of request ids: %w", err)

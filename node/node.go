@@ -212,8 +212,7 @@ func (n *Node) openAPI(context.Context) error {
 		Production: n.cfg.Production, CORSOrigins: n.cfg.CORSOrigins, TrustedProxies: n.cfg.TrustedProxies,
 		ChannelRatePerMin: n.cfg.ChannelsPerMinute, InvokeRatePerMin: n.cfg.InvokesPerMinute, MetricsPublic: n.cfg.MetricsPublic, MetricsToken: n.cfg.MetricsToken,
 		Registry: n.registry, Ready: n.unready, Backup: n.Backup,
-		Admission: n.cfg.Admission, StaleAfter: n.cfg.StaleAfter,
-		Links: n.link, Crawl: n.crawl, CrawlHub: n.crawlSoon, Noticed: n.noticed,
+		Admission: n.cfg.Admission, Links: n.link, Crawl: n.crawl, CrawlHub: n.crawlSoon, Noticed: n.noticed,
 	})
 	if err != nil {
 		return fmt.Errorf("building the HTTP API: %w", err)

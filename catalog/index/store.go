@@ -244,8 +244,3 @@ func (c *core) bury(b *block, doc uint32, k keyNumbers) {
 	delete(c.keys, k)
 	c.dead++
 }
-
-func (c *core) key(doc uint32) Key {
-	id, b, i := c.idents[doc>>blockShift], c.blocks[doc>>blockShift], doc&blockMask
-	return Key{c.products.list[id.product[i]], c.capabilities.list[id.capability[i]], c.hubs.list[b.hub[i]]}
-}
