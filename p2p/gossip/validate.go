@@ -251,6 +251,12 @@ func (m *Mesh) took(h *catalog.Head, in catalog.Intake, from peer.ID, via catalo
 		}
 	case catalog.ReasonWanted, catalog.ReasonBase:
 		m.lanes.note(h.PublicKey, h.Sequence, "")
+	case catalog.ReasonEquivocation:
+		if in.Verdict == catalog.Reject && (in.Changed || in.Want != nil) {
+			// Its author is to blame and its message goes no further, but it counts here now:
+			// the others, which believe in the other listing, must hear of it.
+			m.rumour(h)
+		}
 	}
 	if in.Want == nil {
 		return

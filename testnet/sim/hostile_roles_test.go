@@ -265,6 +265,9 @@ func equivocated(a *attack) {
 	if len(texts) != 1 {
 		a.t.Errorf("the hubs believe in %v", texts)
 	}
+	if a.agreed > 5*time.Second {
+		a.t.Errorf("it took %v until all believed in the same listing", a.agreed)
+	}
 	if seen == 0 {
 		a.t.Error("no hub counted an equivocation")
 	}

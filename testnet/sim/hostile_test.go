@@ -75,6 +75,8 @@ type attack struct {
 	worst map[*member]map[*Hub]float64 // the lowest score that a first hop gave a member
 	heap  int64
 	quiet time.Duration
+
+	agreed time.Duration // from the end of an admitted role's attack until all hubs held the same
 }
 
 // fail notes an error of the role's own means, from any goroutine.
@@ -353,7 +355,8 @@ func (a *attack) mustAgree() {
 	if lack != "" {
 		a.t.Errorf("after %v (seed %d): %s", agreeWithin, a.w.cfg.Seed, lack)
 	}
-	a.t.Logf("all agree %v after the attack", time.Since(start))
+	a.agreed = time.Since(start)
+	a.t.Logf("all agree %v after the attack", a.agreed)
 }
 
 // differ says in what the hubs' catalogues differ, those of hubs outside included; "" for
