@@ -23,14 +23,16 @@ const (
 )
 
 // startMesh runs full hubs on loopback until each knows all.
-func startMesh(ctx context.Context, o Options, nodes int) (n *testnet.Network, ready time.Duration, err error) {
+func startMesh(ctx context.Context, o Options, c testnet.Config) (n *testnet.Network, ready time.Duration, err error) {
 	dir, err := os.MkdirTemp(o.Dir, "mesh-")
 	if err != nil {
 		return nil, 0, err
 	}
+	nodes := c.Nodes
 	o.Say(fmt.Sprintf("starting %d hubs", nodes))
 	began := time.Now()
-	n, err = testnet.Start(ctx, testnet.Config{Nodes: nodes, Topology: testnet.Random, Seed: 1, Dir: dir, Version: o.Version})
+	c.Topology, c.Seed, c.Dir, c.Version = testnet.Random, 1, dir, o.Version
+	n, err = testnet.Start(ctx, c)
 	if err != nil {
 		return nil, 0, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -172,7 +174,7 @@ func gossip50(ctx context.Context, o Options) ([]Result, error) {
 }
 
 func spreadOverHubs(ctx context.Context, o Options, nodes int) (took []time.Duration, links int, err error) {
-	n, _, err := startMesh(ctx, o, nodes)
+	n, _, err := startMesh(ctx, o, testnet.Config{Nodes: nodes})
 	if err != nil {
 		return nil, 0, err
 	}

@@ -21,7 +21,7 @@ const (
 
 func gossipBurst(ctx context.Context, o Options) (_ []Result, err error) {
 	const nodes = 50
-	n, _, err := startMesh(ctx, o, nodes)
+	n, _, err := startMesh(ctx, o, testnet.Config{Nodes: nodes})
 	if err != nil {
 		return nil, err
 	}
