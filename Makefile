@@ -31,7 +31,7 @@ test: lint ## everything that says the tree is good
 	$(GO) test -race $(RACE)
 
 # The packages that start goroutines or are called from many.
-RACE = ./internal/store ./internal/limit ./internal/safehttp ./catalog/... ./ledger/... ./routing ./httpapi/... ./node
+RACE = ./internal/store ./internal/limit ./internal/safehttp ./catalog/... ./ledger/... ./p2p/... ./routing ./httpapi/... ./node ./testnet
 
 .PHONY: lint
 lint: ## gofmt and go vet
