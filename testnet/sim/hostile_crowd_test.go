@@ -17,7 +17,7 @@ import (
 
 const (
 	sybilKeys  = 1000     // of those that nobody admits
-	keysPerHub = 20       // of those that are admitted, for each hub, at most sybilKeys
+	keysPerHub = 10       // of those that are admitted, for each hub, at most sybilKeys
 	perSybil   = 16 << 10 // bytes that an admitted hub with one capability may cost a hub
 	sybilHosts = 2        // libp2p hosts of the Sybils, for each hub
 	perAddress = 16       // connections that a hub takes from one IPv4 address

@@ -23,7 +23,7 @@ func roles() []role {
 		{name: "liar", tries: "a listing under counts and digests of another", policy: catalog.AdmitAll, play: lie, blamed: true},
 		{name: "boaster", tries: "a head that promises more than is served", policy: catalog.AdmitAll, play: boast, check: boasted, admitted: true, forwarded: true},
 		{name: "bomb", tries: "messages too long, too deep and of too many tools", policy: catalog.AdmitAll, play: bomb, blamed: true},
-		{name: "bomb-served", tries: "listings that are too much when they are pulled: 2 GB, two million levels, 700,000 tools, a byte a second", policy: catalog.AdmitAll, play: serveBombs, check: bombed, admitted: true, forwarded: true},
+		{name: "bomb-served", tries: "listings that are too much when they are pulled: 2 GB, half a million levels, 170,000 tools, a byte a second", policy: catalog.AdmitAll, play: serveBombs, check: bombed, admitted: true, forwarded: true},
 		{name: "flooder", tries: "ten thousand announcements", policy: catalog.AdmitAll, play: flood, check: flooded, blamed: true, admitted: true, forwarded: true},
 		{name: "sybils", tries: "a crowd of one machine to be heard", policy: catalog.AdmitVerified, play: sybils(sybilHosts), check: crowded},
 		{name: "sybils-few", tries: "a thousand keys by few mouths to be heard", policy: catalog.AdmitVerified, play: sybils(0), check: crowded},

@@ -23,16 +23,16 @@ import (
 
 // Bounds on what a hostile role may cost honest hubs.
 const (
-	maxSlowdown   = 2        // times the quiet p99 of a change's spread
-	maxHeapGrowth = 64 << 20 // of all hubs together after collection, in bytes, and in addition
-	heapPerHub    = 2 << 20  // for each hub: its own history of the scenario's honest changes is in it
-	heapInFlight  = 16 << 20 // for each hub, in addition, while listings are pulled: four of the largest at both ends
-	settle        = time.Minute
-	graylisted    = -160 // below this score gossip is deaf to a peer
+	maxSlowdown   = 2                // times the quiet p99 of a change's spread
+	maxHeapGrowth = 64 << 20         // of all hubs together after collection, in bytes, and in addition
+	heapPerHub    = 2 << 20          // for each hub: its own history of the scenario's honest changes is in it
+	heapInFlight  = 16 << 20         // for each hub, in addition, while listings are pulled: four of the largest at both ends
+	settle        = 30 * time.Second // what was under way ends
+	graylisted    = -160             // below this score gossip is deaf to a peer
 	spreadWithin  = 10 * time.Second
 	agreeWithin   = 5 * time.Minute // a few comparisons: who cut a flood short each at another place has them alone
-	samples       = 8               // changes whose spread is measured
-	sampleEvery   = 400 * time.Millisecond
+	samples       = 6               // changes whose spread is measured
+	sampleEvery   = 500 * time.Millisecond
 	firstHops     = 3 // hubs that a hostile member is connected to
 )
 
