@@ -22,7 +22,13 @@ type door struct {
 	host    *p2p.Host // nil: hubs known by their key alone cannot be reached
 	gate    func(url string) bool
 	timeout time.Duration
+	nowhere bool // this hub has no address that means anything to others
 }
+
+// crawlerHeader is a hub's claim of where it is (federation notes §4). Over a stream the
+// connection says who calls, and an address that was derived from the listen address
+// would be listed by the other side as a hub that nobody can reach.
+const crawlerHeader = "X-Aimarket-Crawler"
 
 var errNoMesh = errors.New("this hub takes no part in the mesh and knows no other way to a hub without a public URL; start it without --no-p2p")
 
@@ -30,6 +36,10 @@ var errGate = errors.New("the link to this hub is cut")
 
 // Do sends one request; any status is an answer.
 func (d door) Do(ctx context.Context, method, url string, header http.Header, body []byte) (*safehttp.Response, error) {
+	if d.nowhere || byKey(url) {
+		header = header.Clone()
+		header.Del(crawlerHeader)
+	}
 	if !byKey(url) {
 		if d.gate != nil && !d.gate(url) {
 			return nil, fmt.Errorf("%s %s: %w", method, url, errGate)

@@ -198,7 +198,7 @@ func (n *Node) link(publicKey string) httpapi.Link {
 
 // door reaches hubs by URL: those known by their key over streams, all others over HTTP.
 func (n *Node) door() crawl.Fetcher {
-	return door{out: n.out, host: n.mesh.host, gate: n.cfg.GateURL, timeout: n.cfg.RequestTimeout}
+	return door{out: n.out, host: n.mesh.host, gate: n.cfg.GateURL, timeout: n.cfg.RequestTimeout, nowhere: !n.cfg.urlGiven}
 }
 
 // registerMesh adds what the mesh counts.
