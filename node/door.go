@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aimarket/aimarket/internal/safehttp"
@@ -28,7 +30,7 @@ type door struct {
 // crawlerHeader is a hub's claim of where it is (federation notes §4). Over a stream the
 // connection says who calls, and an address that was derived from the listen address
 // would be listed by the other side as a hub that nobody can reach.
-const crawlerHeader = "X-Aimarket-Crawler"
+const crawlerHeader = "X-AIMarket-Crawler"
 
 var errNoMesh = errors.New("this hub takes no part in the mesh and knows no other way to a hub without a public URL; start it without --no-p2p")
 
@@ -37,8 +39,8 @@ var errGate = errors.New("the link to this hub is cut")
 // Do sends one request; any status is an answer.
 func (d door) Do(ctx context.Context, method, url string, header http.Header, body []byte) (*safehttp.Response, error) {
 	if d.nowhere || byKey(url) {
-		header = header.Clone()
-		header.Del(crawlerHeader)
+		header = maps.Clone(header)
+		maps.DeleteFunc(header, func(name string, _ []string) bool { return strings.EqualFold(name, crawlerHeader) })
 	}
 	if !byKey(url) {
 		if d.gate != nil && !d.gate(url) {
