@@ -177,8 +177,8 @@ func (q *pulls) choose(p *pull) (from peer.ID, dial, busy bool) {
 		if c == q.m.self || slices.Contains(p.tried, c) || q.m.blame.of(c) >= maxStreamOffence || !reachable && c != author {
 			continue
 		}
-		if !reachable && len(q.m.host.Peerstore().Addrs(c)) == 0 {
-			continue
+		if !reachable && (busy || len(q.m.host.Peerstore().Addrs(c)) == 0) {
+			continue // a slot is free sooner than a connection is made, and cheaper
 		}
 		if q.slots.acquire(c) {
 			return c, !reachable, false
