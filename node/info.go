@@ -1,8 +1,10 @@
 package node
 
 import (
+	"cmp"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/multiformats/go-multiaddr"
@@ -55,23 +57,53 @@ func (n *Node) Banner() string {
 
 // JoinAddress is the multiaddr to give to --bootstrap of another hub: a public one if
 // there is one, else one of the local network, else this machine's own; "" without a mesh.
+// Of several it is always the same one.
 func (n *Node) JoinAddress() string {
 	if n.mesh.host == nil {
 		return ""
 	}
-	best, rank := "", -1
-	for _, a := range append(n.mesh.host.Multiaddrs(), n.mesh.host.ListenAddresses()...) {
-		r := 2
-		if m, err := multiaddr.NewMultiaddr(a); err != nil || manet.IsIPLoopback(m) {
-			r = 0
-		} else if manet.IsPrivateAddr(m) {
-			r = 1
+	local, _ := net.InterfaceAddrs() // without them only the order of equals is another
+	return joinAddress(append(n.mesh.host.Multiaddrs(), n.mesh.host.ListenAddresses()...), local)
+}
+
+// joinAddress chooses among multiaddrs by how many hubs can dial them: public before
+// private before loopback, direct before relayed, TCP before QUIC, because UDP is what
+// firewalls drop, and IPv4 before IPv6. Equals follow the order of the machine's
+// interfaces, in which bridges of containers come last, after what an operator announced.
+func joinAddress(addrs []string, interfaces []net.Addr) string {
+	key := func(a string) [5]int {
+		k := [5]int{0, 1, 1, 0, -1}
+		m, err := multiaddr.NewMultiaddr(a)
+		switch {
+		case err != nil || manet.IsIPLoopback(m):
+			k[0] = 2
+		case manet.IsPrivateAddr(m):
+			k[0] = 1
 		}
-		if r > rank && strings.Contains(a, "/tcp/") || best == "" {
-			best, rank = a, r
+		if !strings.Contains(a, "/p2p-circuit") {
+			k[1] = 0
 		}
+		if strings.Contains(a, "/tcp/") {
+			k[2] = 0
+		}
+		if strings.HasPrefix(a, "/ip6/") {
+			k[3] = 1
+		}
+		if ip, err := manet.ToIP(m); err == nil {
+			k[4] = slices.IndexFunc(interfaces, func(i net.Addr) bool {
+				n, ok := i.(*net.IPNet)
+				return ok && n.IP.Equal(ip)
+			})
+		}
+		return k
 	}
-	return best
+	if len(addrs) == 0 {
+		return ""
+	}
+	return slices.MinFunc(addrs, func(a, b string) int {
+		ka, kb := key(a), key(b)
+		return cmp.Or(slices.Compare(ka[:], kb[:]), strings.Compare(a, b))
+	})
 }
 
 // unready lists what keeps the hub from serving; readiness shows it.
