@@ -31,8 +31,12 @@ With --json, one object a line: name, value, unit, floor, ratio, reached.
 
 Measures:
 `
+	width := 0
 	for _, m := range bench.Measures {
-		s += fmt.Sprintf("  %-14s%s\n", m.Name, m.What)
+		width = max(width, len(m.Name))
+	}
+	for _, m := range bench.Measures {
+		s += fmt.Sprintf("  %-*s  %s\n", width, m.Name, m.What)
 	}
 	return s
 }

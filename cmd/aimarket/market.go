@@ -35,7 +35,8 @@ type searchCmd struct {
 
 // Help is shown by aimarket search --help.
 func (searchCmd) Help() string {
-	return `Hits come best first: by relevance, then by trust, success, speed and price. WHY says what matched.
+	return `Hits come best first: by relevance, then by trust, success, speed and price. WHY says what matched. HUB cuts the key of a hub
+without an address; --json has it whole, and --hub takes either.
 
 Examples:
   aimarket search "translate a text" --budget 0.05
@@ -46,6 +47,9 @@ Examples:
 func (c searchCmd) Run(e *env) error {
 	hub, err := e.hub()
 	if err != nil {
+		return err
+	}
+	if c.Hub, err = wholeURL(e.ctx, hub, "", c.Hub); err != nil {
 		return err
 	}
 	r, err := hub.Search(e.ctx, client.Query{
@@ -69,7 +73,7 @@ func (c searchCmd) Run(e *env) error {
 			why += ": " + strings.Join(m.MatchedTerms, " ")
 		}
 		rows = append(rows, []string{m.ProductID + "/" + m.CapabilityID, m.RoutedPriceUSD.String(),
-			fmt.Sprintf("%.2f", m.TrustScore), fmt.Sprint(m.P50LatencyMS), m.SourceHub, clip(why, 40), clip(m.Description, 60)})
+			fmt.Sprintf("%.2f", m.TrustScore), fmt.Sprint(m.P50LatencyMS), short(m.SourceHub), clip(why, 40), clip(m.Description, 60)})
 	}
 	if err := e.table("CAPABILITY USD TRUST MS HUB WHY DESCRIPTION", rows); err != nil {
 		return err
@@ -119,6 +123,9 @@ func (c invokeCmd) Run(e *env) error {
 	}
 	hub, err := e.hub()
 	if err != nil {
+		return err
+	}
+	if c.Hub, err = wholeURL(e.ctx, hub, "", c.Hub); err != nil {
 		return err
 	}
 	i := client.Invocation{CapabilityID: c.Capability, SourceHub: c.Hub, Input: input, MaxPriceUSD: json.Number(c.MaxPrice),

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +29,7 @@ type peersListCmd struct {
 func (peersListCmd) Help() string {
 	return `STATE and WHY say whether a hub counts here and what would change it: the capabilities of a pending one are in no
 search, those of a stale one are hidden until it is heard again. ADDRESS and LATENCY are of the present connection.
-Keys and reasons are cut to fit a line; --json has them whole, and --pending the URLs that the other commands take.
+Keys, URLs and reasons are cut to fit a line; --json has them whole. The other commands take a URL whole or as cut here.
 
 Examples:
   aimarket peers
@@ -56,10 +59,18 @@ func (c peersListCmd) Run(e *env) error {
 	}
 	if len(rows) == 0 {
 		fmt.Fprintln(e.out, "This hub knows no other hub yet.")
-		return nil
+	} else if err := e.table("NAME URL STATE TRUST ADDRESS LATENCY SEEN FOUND WHY", rows); err != nil {
+		return err
 	}
-	return e.table("NAME URL STATE TRUST ADDRESS LATENCY SEEN FOUND WHY", rows)
+	// The operator's own token stays here unless --token says otherwise: --server may be somebody else's hub.
+	if c.Token == "" && (len(rows) == 0 || os.Getenv("AIMARKET_ADMIN_TOKEN") != "") {
+		fmt.Fprintln(e.out, rejectedHint)
+	}
+	return nil
 }
+
+// rejectedHint is for an operator who looks for a hub that is in no list but the operator's.
+const rejectedHint = "rejected hubs are shown with --token (aimarket peers --token SECRET)"
 
 func (peersListCmd) pending(e *env, waiting []client.Peer) error {
 	if len(waiting) == 0 {
@@ -107,7 +118,7 @@ func peerRow(p client.Peer, now time.Time) []string {
 	if seen == "" {
 		seen = p.LastCrawl
 	}
-	return []string{clip(p.Name, 20), clip(short(p.URL), 40), state, trust, address, latency, ago(seen, now), clip(short(p.Discoverer), 24), why(p)}
+	return []string{clip(p.Name, 20), shortURL(p.URL), state, trust, address, latency, ago(seen, now), clip(short(p.Discoverer), 24), why(p)}
 }
 
 // why is a hub's reason as a table bears it: without the state that it begins with, which
@@ -132,6 +143,35 @@ var (
 // short cuts the keys and peer IDs in a text to what tells them apart.
 func short(text string) string {
 	return anID.ReplaceAllString(aKey.ReplaceAllString(text, "libp2p://$1…$2"), "…$1")
+}
+
+// shortURL is a hub's URL as the table of peers shows it.
+func shortURL(url string) string { return clip(short(url), 40) }
+
+// wholeURL is the URL of the hub that text names: text itself, or, if a table cut it, the
+// only one among the peers of the hub asked that a table cuts so. The token shows those
+// that were rejected; "" asks as anybody.
+func wholeURL(ctx context.Context, hub *client.Client, token, text string) (string, error) {
+	if !strings.Contains(text, "…") {
+		return text, nil
+	}
+	list, err := hub.Peers(ctx, token)
+	if err != nil {
+		return "", fmt.Errorf("finding out which hub %s is: %w", text, err)
+	}
+	var found []string
+	for _, p := range slices.Concat(list.Peers, list.Pending, list.Rejected) {
+		if (shortURL(p.URL) == text || short(p.URL) == text) && !slices.Contains(found, p.URL) {
+			found = append(found, p.URL)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", fmt.Errorf("%s is the short form of no hub that %s lists: give its whole URL, which peers --json has", text, hub.Base())
+	case 1:
+		return found[0], nil
+	}
+	return "", fmt.Errorf("%s may be any of %s: give the whole URL", text, strings.Join(found, ", "))
 }
 
 // ago is a protocol time as people say it.

@@ -24,7 +24,7 @@ func (f operatorFlags) operator(e *env) (*client.Client, error) {
 
 type peersApproveCmd struct {
 	operatorFlags
-	URL string `arg:"" help:"URL of the hub, as peers prints it."`
+	URL string `arg:"" help:"URL of the hub, whole or as peers prints it."`
 }
 
 // Help is shown by aimarket peers approve --help.
@@ -37,12 +37,14 @@ Example:
 
 // Run admits the hub.
 func (c peersApproveCmd) Run(e *env) error {
-	return decide(e, c.operatorFlags, func(hub *client.Client) (json.RawMessage, error) { return hub.Approve(e.ctx, c.Token, c.URL) })
+	return decide(e, c.operatorFlags, c.URL, func(hub *client.Client, url string) (json.RawMessage, error) {
+		return hub.Approve(e.ctx, c.Token, url)
+	})
 }
 
 type peersRejectCmd struct {
 	operatorFlags
-	URL string `arg:"" help:"URL of the hub, as peers prints it."`
+	URL string `arg:"" help:"URL of the hub, whole or as peers prints it."`
 }
 
 // Help is shown by aimarket peers reject --help.
@@ -52,12 +54,18 @@ func (peersRejectCmd) Help() string {
 
 // Run rejects the hub.
 func (c peersRejectCmd) Run(e *env) error {
-	return decide(e, c.operatorFlags, func(hub *client.Client) (json.RawMessage, error) { return hub.Reject(e.ctx, c.Token, c.URL) })
+	err := decide(e, c.operatorFlags, c.URL, func(hub *client.Client, url string) (json.RawMessage, error) {
+		return hub.Reject(e.ctx, c.Token, url)
+	})
+	if err == nil && !e.json {
+		fmt.Fprintln(e.out, rejectedHint)
+	}
+	return err
 }
 
 type peersRemoveCmd struct {
 	operatorFlags
-	URL string `arg:"" help:"URL of the hub, as peers prints it."`
+	URL string `arg:"" help:"URL of the hub, whole or as peers prints it."`
 }
 
 // Help is shown by aimarket peers remove --help.
@@ -67,12 +75,14 @@ func (peersRemoveCmd) Help() string {
 
 // Run removes the hub.
 func (c peersRemoveCmd) Run(e *env) error {
-	return decide(e, c.operatorFlags, func(hub *client.Client) (json.RawMessage, error) { return hub.RemovePeer(e.ctx, c.Token, c.URL) })
+	return decide(e, c.operatorFlags, c.URL, func(hub *client.Client, url string) (json.RawMessage, error) {
+		return hub.RemovePeer(e.ctx, c.Token, url)
+	})
 }
 
 type peersRepinCmd struct {
 	operatorFlags
-	URL      string `arg:"" help:"URL of the hub, as peers prints it."`
+	URL      string `arg:"" help:"URL of the hub, whole or as peers prints it."`
 	Key      string `help:"Its new key in base64; the one that its own address shows if not given." placeholder:"KEY"`
 	Previous string `help:"Do nothing unless this is the key pinned now." placeholder:"KEY"`
 	Admit    string `help:"Also admit it (yes), send it back to pending (no), or keep its state." enum:"yes,no,keep" default:"yes"`
@@ -89,13 +99,16 @@ Example:
 
 // Run changes the key.
 func (c peersRepinCmd) Run(e *env) error {
-	r := client.Repin{URL: c.URL, PublicKey: c.Key, PreviousKey: c.Previous}
+	r := client.Repin{PublicKey: c.Key, PreviousKey: c.Previous}
 	if c.Admit != "keep" {
 		admit := c.Admit == "yes"
 		r.Trusted = &admit
 	}
 	hub, err := c.operator(e)
 	if err != nil {
+		return err
+	}
+	if r.URL, err = wholeURL(e.ctx, hub, c.Token, c.URL); err != nil {
 		return err
 	}
 	raw, err := hub.Repin(e.ctx, c.Token, r)
@@ -120,13 +133,17 @@ func (c peersRepinCmd) Run(e *env) error {
 	return nil
 }
 
-// decide sends an operator's decision about a hub and prints what became of it.
-func decide(e *env, f operatorFlags, send func(*client.Client) (json.RawMessage, error)) error {
+// decide sends an operator's decision about the hub that text names and prints what became of it.
+func decide(e *env, f operatorFlags, text string, send func(hub *client.Client, url string) (json.RawMessage, error)) error {
 	hub, err := f.operator(e)
 	if err != nil {
 		return err
 	}
-	raw, err := send(hub)
+	url, err := wholeURL(e.ctx, hub, f.Token, text)
+	if err != nil {
+		return err
+	}
+	raw, err := send(hub, url)
 	if err != nil {
 		return err
 	}

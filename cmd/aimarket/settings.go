@@ -35,8 +35,8 @@ type settings struct {
 	PaymentChains   []string `help:"Chains named in the discovery document." default:"base" env:"AIMARKET_PAYMENT_CHAINS,AIMARKET_PAYMENT_CHAIN" group:"money"`
 	PaymentTokens   []string `help:"Tokens named in the discovery document." default:"USDT,USDC" env:"AIMARKET_PAYMENT_TOKENS,AIMARKET_PAYMENT_TOKEN" group:"money"`
 
-	AdminToken      string   `help:"Bearer token of the operator routes; without one they are off." env:"AIMARKET_ADMIN_TOKEN" placeholder:"SECRET" group:"access"`
-	PublishToken    string   `help:"Shared bearer token for publishing; without any publisher token it is open outside production." env:"AIMARKET_PUBLISH_TOKEN" placeholder:"SECRET" group:"access"`
+	AdminToken      string   `help:"Bearer token of the operator routes; without one they are off. It closes publishing: see --publish-token." env:"AIMARKET_ADMIN_TOKEN" placeholder:"SECRET" group:"access"`
+	PublishToken    string   `help:"Shared bearer token for publishing. Outside production publishing is open while neither this nor --publisher-tokens nor --admin-token is set; with an admin token alone, everybody else is refused (401)." env:"AIMARKET_PUBLISH_TOKEN" placeholder:"SECRET" group:"access"`
 	PublisherTokens []string `help:"One bearer token per publisher." env:"AIMARKET_PUBLISHER_TOKENS" placeholder:"ID:SECRET" group:"access"`
 	AllowLocal      bool     `help:"Let providers be on loopback and private addresses (local development)." name:"allow-local-publish" env:"AIMARKET_ALLOW_LOCAL_PUBLISH" group:"access"`
 	CORSOrigins     []string `help:"Browser origins that may call; any if empty." env:"AIMARKET_CORS_ORIGINS" group:"access"`

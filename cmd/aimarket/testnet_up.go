@@ -22,7 +22,7 @@ type testnetUpCmd struct {
 	Seed       uint64 `help:"Of the random topology." default:"1"`
 	Policy     string `help:"What makes a stranger's catalogue count: closed (the operator), verified (a trial call) or open (a signature)." enum:"closed,verified,open" default:"open"`
 	Dir        string `help:"Folder for the hubs' data, kept at the end; a temporary one that is removed if not given." type:"path" placeholder:"DIR"`
-	AdminToken string `help:"Bearer token of every hub's operator routes; without one they are off." env:"AIMARKET_ADMIN_TOKEN" placeholder:"SECRET"`
+	AdminToken string `help:"Bearer token of every hub's operator routes; without one they are off. It closes publishing for everybody who does not give it (401)." env:"AIMARKET_ADMIN_TOKEN" placeholder:"SECRET"`
 	Log        string `help:"File for the hubs' logs." type:"path" placeholder:"FILE"`
 	steering   `embed:""`
 }
@@ -31,7 +31,7 @@ type testnetUpCmd struct {
 func (testnetUpCmd) Help() string {
 	return `Starts the hubs and shows who knows whom until it is interrupted; then everything ends and the temporary folder
 is removed. Every hub sells a greeting and two more things of its own; all sell the built-in ones. Money is demo
-money, limits on rates are off, and everybody on this machine may publish.
+money, limits on rates are off, and everybody on this machine may publish, unless there is an admin token: then who gives it.
 
 KNOWS has one sign per hub, in the order of their numbers: ● active and connected, ○ active over others,
 ? pending, x in another state, · unknown, - the hub itself.
@@ -96,16 +96,21 @@ func (c testnetUpCmd) announce(e *env, n *testnet.Network) error {
 		return e.event("ready", s, map[string]any{"control": c.path(), "dir": n.Dir()})
 	}
 	first := s.Hubs[0]
+	publish := "open to everybody on this machine"
+	if c.AdminToken != "" {
+		publish = "with the admin token only: --token, or AIMARKET_PUBLISH_TOKEN"
+	}
 	_, err := fmt.Fprintf(e.out, `
   A market of %d hubs. DEMO MONEY: channels are credited from nothing.
 
     data       %s
     control    %s
+    publish    %s
 
   Try: aimarket search greeting --server %s
        aimarket testnet cut 1%s      Stop: Ctrl-C
 
-`, len(s.Hubs), n.Dir(), c.path(), first.URL, c.elsewhere())
+`, len(s.Hubs), n.Dir(), c.path(), publish, first.URL, c.elsewhere())
 	return err
 }
 

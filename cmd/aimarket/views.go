@@ -93,6 +93,9 @@ func (c trustCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	if c.HubURL, err = wholeURL(e.ctx, hub, "", c.HubURL); err != nil {
+		return err
+	}
 	raw, err := hub.Reputation(e.ctx, c.HubURL)
 	if err != nil {
 		return err
@@ -132,6 +135,8 @@ func (c trustCmd) Run(e *env) error {
 	fmt.Fprintf(e.out, "%s has trust %s (%s, %d calls in 30 days)\n", printable(a.URL), a.Score, printable(a.Basis), a.Calls)
 	if a.Status != "" {
 		fmt.Fprintf(e.out, "It is %s: %s\n", printable(a.Status), printable(strings.TrimPrefix(a.Why, a.Status+": ")))
+	} else if a.Details.Evidence != nil && a.Basis == "unobserved" { // hubs that send no evidence send no status of any hub
+		fmt.Fprintln(e.out, "unknown hub: the score of a stranger")
 	}
 	var rows [][]string
 	for _, name := range []string{"age", "bond", "success_rate", "volume"} {
