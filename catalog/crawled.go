@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/aimarket/aimarket/internal/store"
@@ -65,6 +66,9 @@ func (c *Catalog) TakeUnreachable(ctx context.Context, hubURL string, why string
 		return
 	}
 	p.Why = string(p.Status) + ", but " + unreachable + " at " + stamp(c.cfg.Now()) + ": " + cleanText(why, maxWhy)
+	if p.Status == PeerPending && p.Trial.Failures > 0 {
+		p.Why = c.waitingWhy(&p) + "; it " + strings.TrimPrefix(p.Why, "pending, but ")
+	}
 	if err := c.keepPeer(&p); err != nil {
 		c.cfg.Logger.Warn("catalog: that a peer did not answer was not noted", "hub", p.URL, "error", err)
 	}

@@ -391,14 +391,14 @@ func TestManifestOfMeshMember(t *testing.T) {
 	take := func() Intake { return h.TakeManifest(ctx, url, s.manifest(tool("mine", "then@v1", nil))) }
 	in := take()
 	p := mustPeer(t, h.hub, url)
-	if in.Verdict != Accept || in.Changed || !p.LastCrawl.Equal(clock.Now()) || p.Held == "" {
+	if in.Verdict != Accept || in.Reason != ReasonDuplicate || in.Changed || in.Taken != 0 || !p.LastCrawl.Equal(clock.Now()) || p.Held == "" {
 		t.Fatalf("%s, %+v", show(in), p)
 	}
 	if diff := cmp.Diff([]string{"mine/now@v1"}, h.findable(url)); diff != "" {
 		t.Fatal(diff)
 	}
 	clock.add(headSilence)
-	if in := take(); !in.Changed {
+	if in := take(); !in.Changed || in.Taken != 1 {
 		t.Fatalf("its heads fell silent: %s", show(in))
 	}
 	if diff := cmp.Diff([]string{"mine/then@v1"}, h.findable(url)); diff != "" {

@@ -63,6 +63,9 @@ func (v *visit) move(q Peer) Sighting {
 		q.ClaimedURL = ""
 	}
 	q.Why = string(q.Status) + ": it moved here from " + from
+	if q.Status == PeerPending { // what it waits for matters more
+		q.Why = v.c.waitingWhy(&q) + "; it moved here from " + from
+	}
 	q.MCPEndpoint = ""
 	if err := v.c.movePeer(from, &q, nil); err != nil {
 		return v.failed(err)

@@ -7,16 +7,16 @@ import (
 )
 
 // headSilence is how much newer than a mesh member's newest head a crawled manifest must
-// be to count: a member that is heard refreshes its head every hour, so its heads have
-// fallen silent then.
-const headSilence = 3 * time.Hour
+// be to count: a member that is heard refreshes its head twice within StaleAfter, so its
+// heads have fallen silent then.
+const headSilence = StaleAfter
 
 // TakeManifest is the intake's door for a fetched manifest: verified under the pinned
 // key, refused if stale, then each tool by the rules of federation notes §2, "Per tool".
 // Rows of an active peer are replaced by what it lists; of a pending one at most 25 go
 // to the preview. Foreign rows and rows that break a rule are dropped alone and reported.
 // What a member of the mesh announces by heads is newer than any manifest: of such a peer
-// it only confirms that the hub is there.
+// it only confirms that the hub is there (ReasonDuplicate).
 func (c *Catalog) TakeManifest(ctx context.Context, hubURL string, raw []byte) Intake {
 	p, in, ok := c.crawledPeer(hubURL)
 	if !ok {
@@ -98,10 +98,11 @@ func (c *Catalog) manifestLocked(was Peer, m foreignManifest, tools judged, now 
 		in.Reason, in.Detail = ReasonPending, "the manifest feeds the preview only"
 		err = c.putPreview(&p, tools.rows)
 	case p.ledByHeads(now) && !m.generatedAt.After(p.HeadTime.Add(headSilence)):
-		in.Detail, in.Dropped = "the hub's own heads are newer than its manifest", nil
+		in.Reason, in.Detail, in.Dropped = ReasonDuplicate, "the hub's own heads are newer than its manifest", nil
 		p.LastCrawl = at
 		err = c.keepPeer(&p)
 	default:
+		in.Taken = len(tools.rows)
 		if in.Changed, err = c.replaceRows(p, m, tools.rows, at); isFull(err) {
 			c.noteNoRoom(p.URL, err)
 		}

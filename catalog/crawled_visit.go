@@ -129,11 +129,16 @@ func (v *visit) update(p Peer, first bool) Sighting {
 	old, known := c.Peer(p.URL)
 	p.LastSeen = v.now
 	v.describe(&p)
-	if strings.Contains(p.Why, unreachable) {
+	if first && v.hasKey {
+		p.PublicKey = v.d.PublicKey
+	}
+	switch answers := strings.Contains(p.Why, unreachable); {
+	case p.Status == PeerPending && (answers || p.Why == c.keylessWhy()):
+		p.Why = c.waitingWhy(&p)
+	case answers:
 		p.Why = ""
 	}
 	if first && v.hasKey {
-		p.PublicKey = v.d.PublicKey
 		v.admitOnSight(&p)
 	}
 	if p.Status == PeerKeyMismatch && v.hasKey && p.PublicKey == v.d.PublicKey {

@@ -95,6 +95,7 @@ type Intake struct {
 	Peer    string // URL under which the peer is known; "" if it is not
 	State   PeerState
 	Changed bool // rows were added, changed or removed
+	Taken   int  // of TakeManifest: rows that the manifest put into effect, changed or not
 	Want    *Want
 	Dropped []Dropped
 }

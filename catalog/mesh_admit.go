@@ -67,7 +67,7 @@ func (t *taking) admit(p Peer, why string) Intake {
 	p.Status, p.Why, p.Trial.Next = PeerActive, why, time.Time{}
 	p.Sequence, p.Digest, p.Away, p.Previewed = 0, "", false, 0
 	p.hold("", 0)
-	if o, there := c.Peer(t.h.HubURL); there && t.h.HubURL != p.URL && t.mayTakeURL() {
+	if o, there := c.Peer(t.claim); there && t.claim != p.URL && t.mayTakeURL() {
 		p.absorb(&o)
 	}
 	t.describe(&p)
@@ -122,15 +122,12 @@ func (t *taking) pending(p Peer) Intake {
 func (t *taking) wait(p Peer) Intake {
 	c, h := t.c, t.h
 	known := p.Sequence > 0
-	moved := p.ClaimedURL != h.HubURL && p.URL != h.HubURL || !slices.Equal(p.Multiaddrs, h.Multiaddrs)
+	moved := p.ClaimedURL != t.claim && p.URL != t.claim || !slices.Equal(p.Multiaddrs, h.Multiaddrs)
 	t.describe(&p)
 	p.Sequence, p.Digest = h.Sequence, h.Digest
 	if !known || moved {
-		p.Trial.Next = time.Time{}
-		if !p.Trial.At.IsZero() { // whoever changes its address every second is not tried every second
-			p.Trial.Next = p.Trial.At.Add(trialFirst)
-		}
-		p.Why = c.pendingWhy()
+		p.Trial.Next = p.Trial.again()
+		p.Why = c.waitingWhy(&p)
 	}
 	in := t.ignore(ReasonPending, "noted; this hub is not admitted here")
 	in.Peer, in.State = p.URL, p.Status
@@ -186,6 +183,20 @@ func (c *Catalog) pendingWhy() string {
 		return "pending: waits for its trial: documents that verify, and one call whose receipt verifies"
 	}
 	return "pending: waits for the operator; aimarket peers approve admits it"
+}
+
+// waitingWhy says what a pending peer waits for: after a failed trial, what failed and
+// when the next one is.
+func (c *Catalog) waitingWhy(p *Peer) string {
+	switch {
+	case p.PublicKey == "":
+		return c.keylessWhy()
+	case p.Trial.Failures == 0:
+		return c.pendingWhy()
+	case c.cfg.Admission == AdmitVerified:
+		return "pending: its trial failed: " + p.Trial.Detail + "; the next one is at " + stamp(p.Trial.Next)
+	}
+	return "pending: its trial failed: " + p.Trial.Detail + "; it waits for the operator"
 }
 
 // succeed follows the word of a known key that another one takes its place: the pin

@@ -7,29 +7,34 @@ import (
 	"strings"
 )
 
-// judgeClaim checks whether the claimed URL may be called, where that matters now: an
-// address written as a number always, a name only where the policy takes claims
-// at their word, since a check may have to resolve it.
-func (t *taking) judgeClaim(ctx context.Context) (Intake, bool) {
+// judgeClaim decides what the head's claim of a URL is worth here. An address that needs
+// no resolver, a number or localhost, and that this hub may not call is left out as if
+// the head claimed none: its author may be fine for others, and here it is known by its
+// key. A name is checked only where the policy takes claims at their word, since that
+// may have to resolve it.
+func (t *taking) judgeClaim(ctx context.Context) {
 	claim := t.h.HubURL
 	if claim == "" {
-		return Intake{}, false
+		return
+	}
+	p, known := t.c.PeerByKey(t.h.PublicKey)
+	active := known && p.Status == PeerActive
+	if active && p.URL == claim {
+		t.claim, t.claimOK = claim, true
+		return
 	}
 	literal := literalHost(claim)
-	if p, known := t.c.PeerByKey(t.h.PublicKey); known && (p.URL == claim || p.ClaimedURL == claim) && p.Status == PeerActive {
-		t.claimOK = p.URL == claim
-		return Intake{}, false
-	}
-	if !literal && t.c.cfg.Admission != AdmitAll {
-		return Intake{}, false
+	if !literal && (t.c.cfg.Admission != AdmitAll || active && p.ClaimedURL == claim) {
+		t.claim = claim
+		return
 	}
 	err := t.c.cfg.URLs.CheckURL(ctx, claim)
 	t.claimOK = err == nil
-	if err != nil && literal {
-		t.c.cfg.Logger.Info("catalog: head with an address that may not be called", "key", t.key, "url", claim, "error", err)
-		return t.blame(ReasonUnsafe, claim+" is not a public address that this hub may call"), true
+	if err == nil || !literal {
+		t.claim = claim
+		return
 	}
-	return Intake{}, false
+	t.c.cfg.Logger.Debug("catalog: head with an address that may not be called", "key", t.key, "url", claim, "error", err)
 }
 
 // literalHost is true for a URL whose host needs no resolver.
@@ -45,7 +50,7 @@ func literalHost(base string) bool {
 // checkClaim refuses a head that claims the URL of somebody else. What is merely pending
 // there, seen by somebody or under another key, is nobody's yet.
 func (t *taking) checkClaim() (Intake, bool) {
-	c, claim := t.c, t.h.HubURL
+	c, claim := t.c, t.claim
 	if claim == "" {
 		return Intake{}, false
 	}
@@ -82,7 +87,7 @@ func otherScheme(base string) string {
 // mayTakeURL reports whether the claimed URL counts without a trial: the operator
 // pinned it to this key, or the policy is open and nobody else has it.
 func (t *taking) mayTakeURL() bool {
-	c, claim := t.c, t.h.HubURL
+	c, claim := t.c, t.claim
 	if claim == "" {
 		return false
 	}

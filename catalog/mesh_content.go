@@ -169,12 +169,12 @@ func (t *taking) describe(p *Peer) {
 	before := p.ClaimedURL
 	p.ClaimedURL = ""
 	switch {
-	case h.HubURL == "" || h.HubURL == p.URL:
+	case t.claim == "" || t.claim == p.URL:
 	case p.Status == PeerActive && t.mayTakeURL():
-		p.URL = h.HubURL
+		p.URL = t.claim
 		p.WellKnownURL, p.ManifestURL, p.MCPEndpoint = p.URL+wellKnownPath, "", ""
 	default:
-		p.ClaimedURL = h.HubURL
+		p.ClaimedURL = t.claim
 	}
 	if p.ClaimedURL != before {
 		t.claims = p.ClaimedURL != ""

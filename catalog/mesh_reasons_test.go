@@ -166,14 +166,14 @@ func TestIntakeReasons(t *testing.T) {
 			must(s.t, err)
 			return s.b.give(s.t, s.a.next(s.t, true), byRelay)
 		}, Ignore, ReasonRejected},
-		{"unsafe address from its author", AdmitVerified, func(s scene) Intake {
+		{"an address that may not be called, under verified", AdmitVerified, func(s scene) Intake {
 			s.a.SetAddresses("", nil, "http://127.0.0.1:9000")
 			return s.b.give(s.t, s.a.next(s.t, false), byAuthor)
-		}, Reject, ReasonUnsafe},
-		{"unsafe address from a relay", AdmitAll, func(s scene) Intake {
+		}, Ignore, ReasonPending},
+		{"an address that may not be called, under open", AdmitAll, func(s scene) Intake {
 			s.a.SetAddresses("", nil, "http://localhost:9000")
 			return s.b.give(s.t, s.a.next(s.t, false), byRelay)
-		}, Ignore, ReasonUnsafe},
+		}, Accept, ReasonApplied},
 		{"unknown base", AdmitAll, func(s scene) Intake {
 			manyTools(s.a)
 			s.a.next(s.t, false)
@@ -208,7 +208,7 @@ func TestIntakeReasons(t *testing.T) {
 		seen[tt.reason] = true
 	}
 	for _, r := range []string{ReasonApplied, ReasonWanted, ReasonPending, ReasonDuplicate, ReasonStale, ReasonExpired, ReasonFuture, ReasonSelf, ReasonOwnKey,
-		ReasonURLTaken, ReasonKeyChanged, ReasonEquivocation, ReasonMismatch, ReasonMalformed, ReasonSignature, ReasonFull, ReasonRejected, ReasonUnsafe, ReasonBase, ReasonStorage} {
+		ReasonURLTaken, ReasonKeyChanged, ReasonEquivocation, ReasonMismatch, ReasonMalformed, ReasonSignature, ReasonFull, ReasonRejected, ReasonBase, ReasonStorage} {
 		if !seen[r] {
 			t.Errorf("no case for %s", r)
 		}

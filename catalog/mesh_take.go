@@ -38,7 +38,8 @@ type taking struct {
 	now time.Time
 
 	key      string // of the author, standard base64
-	claimOK  bool   // the claimed URL was checked and may be called
+	claim    string // the URL that the head claims; "" if it claims none or one that may not be called
+	claimOK  bool   // claim was checked and may be called
 	claims   bool   // a URL that was not its claim before
 	rows     []Capability
 	unlisted []RowID // tools of the update that are no rows
@@ -55,9 +56,7 @@ func (c *Catalog) take(ctx context.Context, h *Head, u *Update, s Source) Intake
 	if in, done := t.screen(); done {
 		return in
 	}
-	if in, done := t.judgeClaim(ctx); done {
-		return in
-	}
+	t.judgeClaim(ctx)
 	if t.willRead() {
 		t.readTools()
 	}

@@ -7,13 +7,21 @@ import (
 	"slices"
 	"time"
 
+	"github.com/aimarket/aimarket/internal/identity"
 	"github.com/aimarket/aimarket/internal/store"
 )
 
-// The wait after a failed trial doubles from trialFirst to trialMost.
+// The wait after a failed trial doubles from trialFirst to trialMost; from unreachedFirst
+// if nobody answered: hubs that start together find their way to each other within
+// seconds.
 const (
-	trialFirst = time.Minute
-	trialMost  = 6 * time.Hour
+	trialFirst     = time.Minute
+	unreachedFirst = 2 * time.Second
+	trialMost      = 6 * time.Hour
+	// hurriedTrials is after how many failures another address, or a connection, has a
+	// peer that was not reached tried within trialFirst and no more within unreachedFirst:
+	// both cost it nothing, and it chooses whom its trials call.
+	hurriedTrials = 8
 )
 
 // maxTrialDetail bounds what is kept of a trial's story.
@@ -105,7 +113,11 @@ func (c *Catalog) trialLocked(hubURL string, t Trial) (Peer, *store.Commit, erro
 	t.Detail = clipTo(t.Detail, maxTrialDetail)
 	if !t.Passed {
 		t.Failures = p.Trial.Failures + 1
-		t.Next = now.Add(backoff(trialFirst, t.Failures))
+		first := trialFirst
+		if t.Unreached {
+			first = unreachedFirst
+		}
+		t.Next = now.Add(backoff(first, t.Failures))
 	}
 	p.Trial = t
 	if t.URLConfirmed && p.Status != PeerRejected {
@@ -124,9 +136,46 @@ func (c *Catalog) trialLocked(hubURL string, t Trial) (Peer, *store.Commit, erro
 		commit, err := c.activate(&p, "active: admitted by its trial at "+stamp(now)+": "+t.Detail)
 		return p, commit, err
 	}
-	p.Why = "pending: its trial failed: " + t.Detail + "; the next one is at " + stamp(t.Next)
+	p.Why = c.waitingWhy(&p)
 	commit, err := c.storePeer(&p)
 	return p, commit, err
+}
+
+// again is from when a peer may be tried because something about it changed since its
+// newest trial.
+func (t *Trial) again() time.Time {
+	switch {
+	case t.At.IsZero():
+		return time.Time{}
+	case t.Unreached && t.Failures <= hurriedTrials:
+		return t.At.Add(unreachedFirst)
+	}
+	return t.At.Add(trialFirst)
+}
+
+// NoteReachable notes that the hub of a key is connected now, proven by that key. If it is
+// pending and was not reached when it was tried, its next trial is due within moments. It
+// changes memory alone, and may wait for a change of the catalogue that is under way.
+func (c *Catalog) NoteReachable(key identity.PublicKey) {
+	hurry := func() (p Peer, ok bool) {
+		if p, ok = c.PeerByKey(key); !ok || p.Status != PeerPending || !p.Trial.Unreached {
+			return p, false
+		}
+		return p, p.Trial.again().Before(p.Trial.Next)
+	}
+	if _, ok := hurry(); !ok { // nearly all connections
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, ok := hurry()
+	if !ok {
+		return
+	}
+	p.Trial.Next = p.Trial.again()
+	p.Why = c.waitingWhy(&p)
+	c.setPeer(p.URL, &p)
+	poke(c.mesh.admission)
 }
 
 // backoff is the wait after so many failures in a row: first, doubling to trialMost.

@@ -86,6 +86,7 @@ type Trial struct {
 	At           time.Time     `json:"at,omitzero"`
 	Passed       bool          `json:"passed,omitempty"`
 	Detail       string        `json:"detail,omitempty"`        // what was tried and what came of it
+	Unreached    bool          `json:"unreached,omitempty"`     // it failed because nobody answered at any address
 	URLConfirmed bool          `json:"url_confirmed,omitempty"` // the claimed URL showed the peer's key
 	Address      string        `json:"address,omitempty"`       // the URL that did: the claim may be another one by now
 	Failures     int           `json:"failures,omitempty"`      // in a row

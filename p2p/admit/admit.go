@@ -216,7 +216,7 @@ func (a *Admitter) Try(ctx context.Context, p catalog.Peer) catalog.Trial {
 // and fetches its catalogue.
 func (a *Admitter) run(ctx context.Context, p catalog.Peer) catalog.Trial {
 	v := a.judge(ctx, p)
-	t := catalog.Trial{At: a.cfg.Now().UTC().Truncate(time.Second), Passed: v.passed, Detail: v.detail,
+	t := catalog.Trial{At: a.cfg.Now().UTC().Truncate(time.Second), Passed: v.passed, Unreached: v.unreached, Detail: v.detail,
 		URLConfirmed: v.confirmed != "", Address: v.confirmed, Latency: v.latency, Capability: v.called}
 	if ctx.Err() != nil && !v.passed {
 		return t // it was broken off: nothing was learned about the peer

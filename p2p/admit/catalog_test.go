@@ -198,3 +198,44 @@ func TestAddressIsConfirmedLater(t *testing.T) {
 		}
 	})
 }
+
+// Hubs that start together behind one relay try each other before either can be reached.
+// They see each other within seconds of being connected.
+func TestHubsThatStartTogether(t *testing.T) {
+	for what, told := range map[string]bool{"told of the connection": true, "not told": false} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHub("http://private.example")
+				byKey := catalog.KeyURL(h.key.Public())
+				m := newMarket()
+				c, other := open(t, catalog.AdmitVerified), openHub(t, h.key, h.base, catalog.AdmitNone)
+				a, err := New(Config{Catalog: c, Fetch: m, HubURL: self, Now: time.Now, Rand: rand.Reader})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer a.Close()
+				u, err := other.NextUpdate(t.Context(), true)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.TakeUpdate(t.Context(), u, catalog.Source{Via: catalog.ViaSync, Peer: "x"})
+				wait, within := 4*time.Second, 6*time.Second
+				if told { // it would be tried some ten seconds later
+					wait, within = 20*time.Second, 3*time.Second
+				}
+				time.Sleep(wait)
+				if p, _ := c.Peer(byKey); p.Status != catalog.PeerPending || !p.Trial.Unreached || !strings.Contains(p.Why, "trial failed") {
+					t.Fatalf("%+v", p)
+				}
+				m.set(byKey, h)
+				if told {
+					c.NoteReachable(h.key.Public())
+				}
+				time.Sleep(within)
+				if p, _ := c.Peer(byKey); p.Status != catalog.PeerActive {
+					t.Fatalf("%s later: %+v", within, p)
+				}
+			})
+		})
+	}
+}

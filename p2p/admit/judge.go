@@ -2,6 +2,7 @@ package admit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 type verdict struct {
 	passed    bool
 	broken    bool // it answered and broke a rule: no matter of luck
+	unreached bool // nobody answered at any address
 	detail    string
 	confirmed string      // the HTTP address that showed the pinned key; "" if none did
 	called    catalog.Key // of the call that decided; zero if there was none
@@ -36,16 +38,17 @@ func (v *verdict) result() string {
 
 // problem is why a step of a trial did not succeed.
 type problem struct {
-	broken bool
-	text   string
+	broken    bool
+	text      string
+	unreached bool // nobody answered
 }
 
 func broken(format string, args ...any) *problem {
-	return &problem{true, fmt.Sprintf(format, args...)}
+	return &problem{broken: true, text: fmt.Sprintf(format, args...)}
 }
 
 func unanswered(format string, args ...any) *problem {
-	return &problem{false, fmt.Sprintf(format, args...)}
+	return &problem{text: fmt.Sprintf(format, args...)}
 }
 
 // judge is a whole trial.
@@ -60,12 +63,13 @@ func (a *Admitter) judge(ctx context.Context, p catalog.Peer) verdict {
 		return verdict{broken: true, detail: "its pinned key is of no use: " + err.Error()}
 	}
 	var tried []string
-	broke := true
+	broke, unreached := true, true
 	for _, base := range doors(&p, key) {
 		d, problem := a.documents(ctx, base, key)
 		if problem != nil {
 			tried = append(tried, problem.text)
 			broke = broke && problem.broken
+			unreached = unreached && (problem.broken || problem.unreached)
 			continue
 		}
 		d.fallback = member(&p)
@@ -81,7 +85,7 @@ func (a *Admitter) judge(ctx context.Context, p catalog.Peer) verdict {
 	if len(tried) == 0 {
 		return verdict{broken: true, detail: fmt.Sprintf("%q is no address at which a hub can be tried", p.URL)}
 	}
-	return verdict{broken: broke, detail: strings.Join(tried, "; ")}
+	return verdict{broken: broke, unreached: unreached && !broke, detail: strings.Join(tried, "; ")}
 }
 
 // doors lists where a peer can be tried: the address it claims, the one it is known by,
@@ -154,7 +158,10 @@ func (a *Admitter) documents(ctx context.Context, base string, key identity.Publ
 // failed sorts an exchange that brought no document.
 func failed(what string, err error) *problem {
 	if crawl.Unanswered(err) {
-		return unanswered("%s: %v", what, err)
+		p := unanswered("%s: %v", what, err)
+		var status *crawl.StatusError // somebody answered, and wants to be left alone
+		p.unreached = !errors.As(err, &status)
+		return p
 	}
 	return broken("%s: %v", what, err)
 }

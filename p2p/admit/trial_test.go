@@ -11,6 +11,7 @@ import (
 	"github.com/aimarket/aimarket/catalog"
 	"github.com/aimarket/aimarket/internal/canon"
 	"github.com/aimarket/aimarket/internal/safehttp"
+	"github.com/aimarket/aimarket/p2p/crawl"
 )
 
 const base = "https://hub.example"
@@ -173,26 +174,35 @@ func TestTrialDoors(t *testing.T) {
 		passed    bool
 		confirmed bool
 		doors     []string
+		unreached bool
 	}{
-		"claims its address": {func(*market, *hub, *catalog.Peer) {}, true, true, []string{claimed}},
-		"address unsafe":     {func(m *market, _ *hub, _ *catalog.Peer) { m.fail[claimed] = unsafe }, true, false, []string{"key"}},
-		"address dead":       {func(m *market, _ *hub, _ *catalog.Peer) { delete(m.hubs, claimed) }, true, false, []string{"key"}},
+		"claims its address": {func(*market, *hub, *catalog.Peer) {}, true, true, []string{claimed}, false},
+		"address unsafe":     {func(m *market, _ *hub, _ *catalog.Peer) { m.fail[claimed] = unsafe }, true, false, []string{"key"}, false},
+		"address dead":       {func(m *market, _ *hub, _ *catalog.Peer) { delete(m.hubs, claimed) }, true, false, []string{"key"}, false},
 		"another hub lives there": {func(m *market, _ *hub, _ *catalog.Peer) {
 			x := newHub(claimed)
 			x.key = testKey("x")
 			m.hubs[claimed] = x
-		}, true, false, []string{"key"}},
-		"claims none": {func(_ *market, _ *hub, p *catalog.Peer) { p.ClaimedURL = "" }, true, false, []string{"key"}},
+		}, true, false, []string{"key"}, false},
+		"claims none": {func(_ *market, _ *hub, p *catalog.Peer) { p.ClaimedURL = "" }, true, false, []string{"key"}, false},
 		"not in the mesh": {func(m *market, _ *hub, p *catalog.Peer) {
 			*p = catalog.Peer{URL: claimed, PublicKey: p.PublicKey}
 			m.fail[claimed] = unsafe
-		}, false, false, nil},
+		}, false, false, nil, false},
 		"no trial by HTTP": {func(m *market, h *hub, _ *catalog.Peer) {
 			x := newHub(claimed)
 			x.reply = refuse(429, `{}`)
 			m.hubs[claimed] = x
-		}, true, true, []string{claimed, "key"}},
-		"gone": {func(m *market, _ *hub, _ *catalog.Peer) { clear(m.hubs) }, false, false, nil},
+		}, true, true, []string{claimed, "key"}, false},
+		"gone": {func(m *market, _ *hub, _ *catalog.Peer) { clear(m.hubs) }, false, false, nil, true},
+		"gone, its address unsafe": {func(m *market, _ *hub, _ *catalog.Peer) {
+			clear(m.hubs)
+			m.fail[claimed] = unsafe
+		}, false, false, nil, true},
+		"turns us away": {func(m *market, _ *hub, _ *catalog.Peer) {
+			clear(m.hubs)
+			m.fail[claimed] = &crawl.StatusError{Status: 429}
+		}, false, false, nil, false},
 	} {
 		t.Run(what, func(t *testing.T) {
 			h := newHub(claimed)
@@ -202,7 +212,7 @@ func TestTrialDoors(t *testing.T) {
 			p := catalog.Peer{URL: byKey, ClaimedURL: claimed, Sequence: 3, PublicKey: h.key.PublicBase64()}
 			c.change(m, h, &p)
 			got := newAdmitter(t, m, newOffice()).Try(t.Context(), p)
-			if got.Passed != c.passed || got.URLConfirmed != c.confirmed {
+			if got.Passed != c.passed || got.URLConfirmed != c.confirmed || got.Unreached != c.unreached {
 				t.Errorf("%+v", got)
 			}
 			var doors []string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -179,6 +180,49 @@ func TestCrawlBetweenCatalogues(t *testing.T) {
 		siteA.catalog = a
 		if h := of(t, crawl(t, k), urlA); h.Status != "active" {
 			t.Errorf("the old key is back: %+v", h)
+		}
+	})
+}
+
+// What a cycle indexed is what it put into effect: of a member whose heads are newer
+// than its manifest nothing, however much that lists, and of others their own rows.
+func TestCrawlCountsWhatItTook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const urlA, urlB = "https://a.example", "https://b.example"
+		w := newWorld()
+		a, _ := open(t, urlA, func(c *catalog.Config) { c.Admission = catalog.AdmitAll })
+		b, _ := open(t, urlB, func(c *catalog.Config) { c.Admission = catalog.AdmitAll })
+		for url, x := range map[string]*catalog.Catalog{urlA: a, urlB: b} {
+			x.SetAddresses("", nil, url)
+			w.add(url).serve = (&published{catalog: x}).serve
+			if err := x.Put(t.Context(), []catalog.Capability{capability("p1", "c1"), capability("p1", "c2")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c, _ := open(t, self, func(c *catalog.Config) { c.Admission = catalog.AdmitAll })
+		hear := func(from *catalog.Catalog, by ...*catalog.Catalog) {
+			u, err := from.NextUpdate(t.Context(), true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, at := range by {
+				if in := at.TakeUpdate(t.Context(), u, catalog.Source{Via: catalog.ViaSync, Peer: "x"}); !in.Changed {
+					t.Fatalf("%+v", in)
+				}
+			}
+		}
+		hear(a, b, c) // each other's rows are in their manifests
+		hear(b, a)
+		k := newCrawler(t, w, c, seeds(urlA, urlB))
+		if h, err := k.CrawlHub(t.Context(), urlA); err != nil || h.Outcome != OutcomeUnchanged || h.Indexed != 0 || !strings.Contains(h.Detail, "heads are newer") {
+			t.Errorf("%+v, %v", h, err)
+		}
+		r := crawl(t, k)
+		if h := of(t, r, urlB); h.Outcome != OutcomeIndexed || h.Indexed != 2 || len(h.Dropped) != 2 {
+			t.Errorf("%+v", h)
+		}
+		if h := of(t, r, urlA); h.Outcome != OutcomeUnchanged || h.Indexed != 0 || r.Indexed != 2 {
+			t.Errorf("%d in the cycle, of the member %+v", r.Indexed, h)
 		}
 	})
 }

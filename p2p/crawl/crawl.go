@@ -64,8 +64,9 @@ const (
 
 const (
 	// freshFor is how long after its catalogue was last confirmed a mesh member needs no
-	// crawl: two of the intervals at which members confirm an unchanged listing.
-	freshFor = 2 * time.Hour
+	// crawl: until its rows go stale, within which members confirm an unchanged listing
+	// twice.
+	freshFor = catalog.StaleAfter
 	// rereadFresh is how often a mesh member's discovery document is read all the same:
 	// for neighbours that speak HTTP only.
 	rereadFresh = 24 * time.Hour

@@ -54,7 +54,11 @@ func (c *Crawler) manifest(ctx context.Context, v visit, hub string, d *catalog.
 		r.end(OutcomePending, "%s", in.Detail)
 		return true
 	}
-	r.report.Indexed = taken(got.Body, len(in.Dropped))
+	if in.Reason == catalog.ReasonDuplicate {
+		r.end(OutcomeUnchanged, "%s", in.Detail)
+		return true
+	}
+	r.report.Indexed = in.Taken
 	r.end(OutcomeIndexed, "%s", in.Detail)
 	return true
 }
@@ -90,18 +94,4 @@ func (c *Crawler) refused(in catalog.Intake, body []byte, r *result) (follow boo
 	}
 	r.end(OutcomeRefused, "its manifest: %s", in.Detail)
 	return false
-}
-
-// taken counts the tools of an accepted manifest that were not dropped. What lies beyond
-// the first MaxForeignTools is one entry of the dropped.
-func taken(body []byte, dropped int) int {
-	v, err := canon.Parse(body)
-	if err != nil {
-		return 0
-	}
-	n := v.Get("tools").Len()
-	if n > catalog.MaxForeignTools {
-		n, dropped = catalog.MaxForeignTools, dropped-1
-	}
-	return max(0, n-max(0, dropped))
 }

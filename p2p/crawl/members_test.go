@@ -21,7 +21,7 @@ func TestCrawlMeshMembers(t *testing.T) {
 	fresh.key, silent.key = testKey(fresh.base), testKey(silent.base)
 	byKey := catalog.KeyURL(testKey("k").Public())
 	headless := catalog.KeyURL(testKey("l").Public())
-	for _, p := range []catalog.Peer{member(fresh.base, time.Minute), member(silent.base, 3*time.Hour), member(byKey, 3*time.Hour)} {
+	for _, p := range []catalog.Peer{member(fresh.base, 4*time.Hour), member(silent.base, 7*time.Hour), member(byKey, 7*time.Hour)} {
 		s.trusted[p.URL] = true
 		s.put(p)
 	}
@@ -30,6 +30,7 @@ func TestCrawlMeshMembers(t *testing.T) {
 	w.add(byKey)
 	c := newCrawler(t, w, s)
 	r := crawl(t, c)
+	// Its next head is due after half of StaleAfter; one that is late is no reason to crawl.
 	if h := of(t, r, fresh.base); h.Outcome != OutcomeUnchanged || s.manifests[fresh.base] != 0 {
 		t.Errorf("a member whose head is fresh: %+v", h)
 	}

@@ -25,7 +25,7 @@ type HubReport struct {
 	Status     string            `json:"status"`  // state of the peer afterwards, "" if it is none
 	Outcome    string            `json:"outcome"` // an Outcome constant
 	Detail     string            `json:"detail,omitempty"`
-	Indexed    int               `json:"indexed"`   // tools that its manifest lists and the catalogue took
+	Indexed    int               `json:"indexed"`   // rows that its manifest put into effect in this cycle
 	Dropped    []catalog.Dropped `json:"-"`         // printed as dropped, see MarshalJSON
 	NewPeers   int               `json:"new_peers"` // addresses that it was the first to name
 	Duration   time.Duration     `json:"duration_ns"`
@@ -54,7 +54,7 @@ func (h HubReport) MarshalJSON() ([]byte, error) {
 // Report is one cycle. The first four members are the protocol's.
 type Report struct {
 	Discovered int           `json:"discovered"` // hubs whose discovery document was read
-	Indexed    int           `json:"indexed"`    // tools
+	Indexed    int           `json:"indexed"`    // rows that manifests put into effect in this cycle
 	Errors     int           `json:"errors"`     // hubs that failed or were refused for what they showed
 	PeersFound int           `json:"peers_found"`
 	Truncated  bool          `json:"truncated"` // a bound ended the cycle early

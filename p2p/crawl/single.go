@@ -3,6 +3,7 @@ package crawl
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/aimarket/aimarket/catalog"
 )
@@ -47,7 +48,7 @@ func (c *Crawler) CrawlHub(ctx context.Context, hubURL string) (HubReport, error
 	if next, err := BaseURL(r.elsewhere); err == nil && byHTTP(next) && next != base && !c.isSelf(next) {
 		v = visit{url: next, depth: v.depth, discoverer: "gossip:" + base, whole: true}
 		moved := c.visit(ctx, v)
-		if moved.report.Outcome == OutcomeIndexed || moved.report.Outcome == OutcomePending {
+		if slices.Contains([]string{OutcomeIndexed, OutcomeUnchanged, OutcomePending}, moved.report.Outcome) {
 			r = moved
 		}
 	}

@@ -316,7 +316,7 @@ func (s *shelf) TakeManifest(_ context.Context, url string, raw []byte) catalog.
 	}
 	delete(s.forgot, url)
 	s.rows[url] = doc.Get("tools").Len()
-	return catalog.Intake{Reason: catalog.ReasonApplied, State: p.Status, Changed: true}
+	return catalog.Intake{Reason: catalog.ReasonApplied, State: p.Status, Changed: true, Taken: s.rows[url]}
 }
 
 func (s *shelf) TakeUnchanged(_ context.Context, url string) catalog.Intake {
