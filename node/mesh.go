@@ -7,6 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/aimarket/aimarket/catalog"
@@ -107,6 +110,14 @@ func (n *Node) openHost(ctx context.Context) error {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var watch sync.WaitGroup
 	watch.Go(func() { n.watchAddresses(ctx) })
+	came := make(chan peer.ID, maxCame)
+	host.LibP2P().Network().Notify(&network.NotifyBundle{ConnectedF: func(_ network.Network, c network.Conn) {
+		select {
+		case came <- c.RemotePeer():
+		default: // its trial is due again before long as it is
+		}
+	}})
+	watch.Go(func() { n.watchConnections(ctx, came) })
 	n.onClose("address watch", func(context.Context) error { stop(); watch.Wait(); return nil })
 	return nil
 }
@@ -118,6 +129,28 @@ func (n *Node) refresh() time.Duration {
 		return n.cfg.StaleAfter / 2
 	}
 	return n.cfg.Refresh
+}
+
+// maxCame bounds the connections that wait to be told to the catalogue.
+const maxCame = 256
+
+// watchConnections tells the catalogue who can be reached now: a hub whose trial found it
+// nowhere is tried again.
+func (n *Node) watchConnections(ctx context.Context, came <-chan peer.ID) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case id := <-came:
+			pub, err := id.ExtractPublicKey()
+			if err != nil || pub.Type() != crypto.Ed25519 {
+				continue // no hub
+			}
+			if raw, err := pub.Raw(); err == nil && len(raw) == len(identity.PublicKey{}) {
+				n.catalog.NoteReachable(identity.PublicKey(raw))
+			}
+		}
+	}
 }
 
 // watchAddresses keeps this hub's announced addresses in line with where it is

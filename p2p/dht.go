@@ -22,8 +22,6 @@ import (
 // The DHT's constants. Its protocol is /aimarket/kad/1.0.0.
 const (
 	dhtPrefix       = "/aimarket"
-	minBucket       = 4  // hubs per bucket of a hub that keeps few connections
-	maxBucket       = 20 // and of any other, as everywhere
 	providerLife    = 12 * time.Hour
 	provideEvery    = 4 * time.Hour // three chances before a record ends
 	provideFirst    = time.Minute   // a young mesh changes: once more soon, then ever later
@@ -54,7 +52,7 @@ func (h *Host) openDHT() error {
 		dht.ProtocolPrefix(dhtPrefix), dht.DisableValues(),
 		// Walks of its own would connect a hub to all others of a small mesh; discoverLoop
 		// looks around as long as there are connections to spare.
-		dht.DisableAutoRefresh(), dht.BucketSize(max(minBucket, min(maxBucket, h.cfg.ConnLow/4))),
+		dht.DisableAutoRefresh(),
 		// A server as long as nothing says that others cannot reach this hub.
 		dht.Mode(dht.ModeAutoServer),
 		dht.ProviderManagerOpts(records.ProvideValidity(providerLife)),
