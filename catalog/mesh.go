@@ -63,7 +63,6 @@ const (
 	ReasonSignature    = "signature"    // does not verify
 	ReasonFull         = "full"         // a bound is reached
 	ReasonRejected     = "rejected"     // the operator rejected this peer
-	ReasonUnsafe       = "unsafe_url"   // its address is none that this hub may call
 	ReasonBase         = "unknown_base" // changes to a listing that is not held: see Want
 	ReasonStorage      = "storage"      // this hub could not store it
 

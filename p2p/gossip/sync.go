@@ -239,7 +239,7 @@ func (c *session) take(ctx context.Context, h *catalog.Head) error {
 	switch {
 	case in.Verdict != catalog.Reject:
 	case h.PublicKey == c.m.key: // what others know of us is not their fault
-	case in.Reason == catalog.ReasonURLTaken, in.Reason == catalog.ReasonUnsafe, in.Reason == catalog.ReasonKeyChanged:
+	case in.Reason == catalog.ReasonURLTaken, in.Reason == catalog.ReasonKeyChanged:
 		// Its operator's mistake: the head has no effect, the comparison goes on.
 	default:
 		return fmt.Errorf("%w: a head that is refused (%s): %s", errWire, in.Reason, in.Detail)
