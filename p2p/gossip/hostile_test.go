@@ -356,7 +356,7 @@ func TestOtherContent(t *testing.T) {
 				t.Errorf("lie %d was believed", i)
 			}
 			s.eventually("its score", 5*time.Second, func() bool { return hubs[0].mesh.Score(c.host.ID()) < 0 })
-			if asked > 2 {
+			if asked > maxStreamOffence { // after so many it is asked for nothing; before, chance says when
 				t.Errorf("lie %d was asked for %d times", i, asked)
 			}
 		}
