@@ -31,7 +31,7 @@ var ErrUnknown = errors.New("p2p: no address of this hub is known")
 // private addresses are left out.
 func (h *Host) Learn(key identity.PublicKey, multiaddrs []string) {
 	id, err := peerIDOf(key)
-	if err != nil || id == h.id {
+	if err != nil || id == h.id || h.peers.repeats(key, multiaddrs, h.cfg.Now()) {
 		return
 	}
 	h.learn(key, id, parseAddresses(id, multiaddrs, h.cfg.Local))

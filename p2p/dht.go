@@ -43,8 +43,9 @@ const (
 	discoverEvery   = 30 * time.Second // while it finds something
 	discoverLast    = 30 * time.Minute
 	discoverDials   = 8
+	discoverWalk    = 4 // every so many rounds are a walk
 	discoverTimeout = 30 * time.Second
-	fewHubs         = 4 // below, the search starts over
+	fewHubs         = 4 // below, every round is a walk too, and the search starts over
 )
 
 func (h *Host) openDHT() error {
@@ -210,14 +211,17 @@ func (h *Host) FindProviders(ctx context.Context, category string, n int) ([]ide
 	return keys, nil
 }
 
-// discoverLoop walks the DHT at random while there are connections to spare, slower the
-// less it finds.
+// discoverLoop looks for more neighbours while there are connections to spare, slower the
+// less it finds. It draws from the hubs that are known and now and then from the DHT, so
+// that neither who fills the one nor who sits in the other chooses all neighbours.
 func (h *Host) discoverLoop() {
 	wait := discoverFirst
-	for h.sleep(h.jitter(wait)) {
+	for round := 1; h.sleep(h.jitter(wait)); {
 		found := 0
-		if !h.enough() {
-			found = h.discover()
+		if before := len(h.host.Network().Peers()); before < h.cfg.ConnLow {
+			h.discover(round%discoverWalk == 0, min(h.cfg.ConnLow-before, discoverDials))
+			found = len(h.host.Network().Peers()) - before
+			round++
 		}
 		switch few := len(h.host.Network().Peers()) < fewHubs; {
 		case found > 0 || few && wait < discoverEvery:
@@ -228,24 +232,40 @@ func (h *Host) discoverLoop() {
 	}
 }
 
-// discover looks at a random place of the DHT and connects to hubs there.
-func (h *Host) discover() (found int) {
-	if h.dht.RoutingTable().Size() == 0 {
-		return 0
-	}
+// discover connects to up to n hubs: to known ones, or if walk is set or hardly a hub is
+// connected to those at a random place of the DHT. A walk connects to about twenty on its
+// way.
+func (h *Host) discover(walk bool, n int) {
 	ctx, cancel := context.WithTimeout(h.ctx, discoverTimeout)
 	defer cancel()
+	if !walk {
+		h.connectSome(ctx, h.knownStrangers(n), n)
+	}
+	if !walk && len(h.host.Network().Peers()) >= fewHubs || h.dht.RoutingTable().Size() == 0 {
+		return
+	}
 	var place [16]byte
 	for i := range place {
 		place[i] = byte(h.random())
 	}
-	before := len(h.host.Network().Peers())
 	ids, err := h.dht.GetClosestPeers(ctx, string(place[:]))
 	if err != nil {
 		h.log.Debug("a walk through the DHT failed", "error", err)
 	}
-	h.connectSome(ctx, ids, discoverDials)
-	return len(h.host.Network().Peers()) - before
+	h.connectSome(ctx, ids, n)
+}
+
+// knownStrangers draws up to n hubs whose addresses are known and that are not connected.
+func (h *Host) knownStrangers(n int) (ids []peer.ID) {
+	keys := h.peers.keys()
+	for left := len(keys); left > 0 && len(ids) < n; left-- {
+		i := int(h.random() % uint64(left))
+		keys[i], keys[left-1] = keys[left-1], keys[i]
+		if id, err := peerIDOf(keys[left-1]); err == nil && id != h.id && !h.connected(id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // connectSome tries up to n hubs that are not connected.

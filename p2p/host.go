@@ -20,6 +20,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/host/autorelay"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	ma "github.com/multiformats/go-multiaddr"
@@ -195,7 +196,8 @@ func (h *Host) open() error {
 			autorelay.WithBootDelay(relayBootDelay), autorelay.WithMinInterval(relaySearchEvery), autorelay.WithBackoff(relayBackoff)))
 	}
 	if !simulated {
-		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport), libp2p.Transport(quic.NewTransport))
+		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport), libp2p.Transport(quic.NewTransport),
+			libp2p.SwarmOpts(swarm.WithDialRanker(rankDials)))
 	}
 	if simulated {
 		opts = append(opts, libp2p.ListenAddrs(listen...))

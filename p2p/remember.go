@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -27,6 +28,7 @@ const (
 	maxKnown   = 10_000
 	keptKnown  = maxKnown - maxKnown/20 // after forgetting, so that it is not done for each new hub
 	flushEvery = 30 * time.Second
+	repeatFor  = 20 * time.Minute // libp2p keeps addresses for an hour
 )
 
 // knownHub is where a hub can be reached.
@@ -36,7 +38,9 @@ type knownHub struct {
 	Connected int64    `json:"connected,omitempty"` // last connection, Unix seconds
 	Heard     int64    `json:"heard"`               // addresses last told, Unix seconds
 
-	dirty bool
+	dirty  bool
+	told   []string  // what Learn was last given, before it was looked into
+	toldAt time.Time // and when
 }
 
 // remembered are the hubs whose addresses are known, in memory and in the store. A change
@@ -120,6 +124,22 @@ func (r *remembered) get(key identity.PublicKey) *knownHub {
 	return hub
 }
 
+// repeats reports that a known hub's head said the same within repeatFor, and notes what
+// it says now: many neighbours bring the same head.
+func (r *remembered) repeats(key identity.PublicKey, multiaddrs []string, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	hub := r.hubs[key]
+	if hub == nil {
+		return false
+	}
+	if past := now.Sub(hub.toldAt); past >= 0 && past < repeatFor && slices.Equal(hub.told, multiaddrs) {
+		return true
+	}
+	hub.told, hub.toldAt = multiaddrs, now
+	return false
+}
+
 // learn notes what a hub, by its signed head or over its own connection, says of its
 // addresses: the newest word replaces earlier ones.
 func (r *remembered) learn(key identity.PublicKey, addrs []ma.Multiaddr, now time.Time) {
@@ -174,6 +194,16 @@ func (r *remembered) addrs(key identity.PublicKey) []string {
 		}
 	}
 	return out
+}
+
+// keys are those of all known hubs, in a fixed order: what is drawn from them depends on
+// the source of chance alone.
+func (r *remembered) keys() []identity.PublicKey {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	keys := slices.Collect(maps.Keys(r.hubs))
+	slices.SortFunc(keys, func(a, b identity.PublicKey) int { return slices.Compare(a[:], b[:]) })
+	return keys
 }
 
 // newest are the n hubs that were connected, or else heard of, last.

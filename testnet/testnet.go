@@ -35,8 +35,8 @@ const MaxNodes = 1000
 // costs a file descriptor at both ends, and both are ours.
 const (
 	manyNodes    = 24
-	manyConnLow  = 16
-	manyConnHigh = 24
+	manyConnLow  = 12
+	manyConnHigh = 20
 )
 
 // Config is a network to start. Zero fields mean what their comments say.
