@@ -55,14 +55,49 @@ func (c *Catalog) HeadOf(key identity.PublicKey) (*Head, bool) {
 	return h, true
 }
 
+// RefOf is what Heads would say of a hub, whether or not it has fallen silent.
+func (c *Catalog) RefOf(key identity.PublicKey) (HeadRef, bool) {
+	if key == c.mesh.ownKey {
+		h, ok := c.HeadOf(key)
+		if !ok {
+			return HeadRef{}, false
+		}
+		return HeadRef{Key: key, Sequence: h.Sequence, Digest: h.Digest, Held: h.Digest, Own: true}, true
+	}
+	c.peersMu.RLock()
+	defer c.peersMu.RUnlock()
+	p := c.peers[c.mesh.byKey[key]]
+	if p == nil || p.Status != PeerActive || p.Sequence == 0 {
+		return HeadRef{}, false
+	}
+	return HeadRef{Key: key, Sequence: p.Sequence, Digest: p.Digest, Held: p.Held}, true
+}
+
+// RawHead is the newest head of this hub or an active peer as its author printed it.
+func (c *Catalog) RawHead(key identity.PublicKey) ([]byte, bool) {
+	ref, ok := c.RefOf(key)
+	switch {
+	case !ok:
+		return nil, false
+	case ref.Own:
+		h, ok := c.HeadOf(key)
+		return h.Raw(), ok
+	}
+	raw, err := storedHead(c.cfg.Store, key)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		c.cfg.Logger.Warn("catalog: a stored head cannot be read", "key", key, "error", err)
+	}
+	return raw, err == nil
+}
+
 // getter is the store or a snapshot of it.
 type getter interface {
 	scanner
 	Get(key []byte) ([]byte, error)
 }
 
-// readStoredHead reads a head that was verified when it was stored.
-func readStoredHead(g getter, key identity.PublicKey) (*Head, error) {
+// storedHead reads the bytes of a head that was verified when it was stored.
+func storedHead(g getter, key identity.PublicKey) ([]byte, error) {
 	value, err := g.Get(headKey(key))
 	if err != nil {
 		return nil, err
@@ -70,6 +105,14 @@ func readStoredHead(g getter, key identity.PublicKey) (*Head, error) {
 	version, raw, err := store.SplitValue(value)
 	if err != nil || version != listingVersion {
 		return nil, fmt.Errorf("%w: head of %s", ErrCorrupt, key)
+	}
+	return raw, nil
+}
+
+func readStoredHead(g getter, key identity.PublicKey) (*Head, error) {
+	raw, err := storedHead(g, key)
+	if err != nil {
+		return nil, err
 	}
 	v, err := canon.Parse(raw)
 	if err != nil {

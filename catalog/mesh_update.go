@@ -35,7 +35,11 @@ func (u *Update) Refresh() bool { return u.Base != "" && len(u.Tools)+len(u.Remo
 // signature and that a whole listing is the one that the head announces. Bound tells
 // whether changes are those that the head binds. Its errors are of the kinds
 // ErrMalformed and ErrSignature.
-func ParseUpdate(raw []byte) (*Update, error) {
+func ParseUpdate(raw []byte) (*Update, error) { return ParseUpdateWith(raw, ParseHead) }
+
+// ParseUpdateWith is ParseUpdate for callers that may have verified the head before:
+// parseHead stands in for ParseHead.
+func ParseUpdateWith(raw []byte, parseHead func([]byte) (*Head, error)) (*Update, error) {
 	if len(raw) > MaxUpdateBytes {
 		return nil, malformed("an update has at most %d bytes, this one has %d", MaxUpdateBytes, len(raw))
 	}
@@ -48,7 +52,7 @@ func ParseUpdate(raw []byte) (*Update, error) {
 		return nil, malformed("update: announcement is missing")
 	}
 	// Of its own text, so that the head keeps no listing in memory.
-	head, err := ParseHead(append([]byte(nil), a.Raw()...))
+	head, err := parseHead(append([]byte(nil), a.Raw()...))
 	if err != nil {
 		return nil, err
 	}

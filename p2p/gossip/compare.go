@@ -205,6 +205,12 @@ func (q *syncs) start(ctx context.Context, slots *slots, running *sync.WaitGroup
 			delete(q.queue, p)
 			continue
 		}
+		if q.m.young() && slots.busy() { // its end wakes the loop, or the end of youth
+			if again := now.Add(time.Second); !any || again.Before(next) {
+				next, any = again, true
+			}
+			continue
+		}
 		if !slots.acquire(p) {
 			continue // the end of a running one wakes the loop
 		}

@@ -49,15 +49,29 @@ func (m *Mesh) open(ctx context.Context, p peer.ID, protocol, service string, di
 	return s, nil
 }
 
-// fetch asks one peer for a listing. It takes at most transferTime of its size.
-func (m *Mesh) fetch(ctx context.Context, p peer.ID, r request, dial bool) (raw []byte, err error) {
+// fetch asks one peer for up to maxFetches listings at once and hands over the answers in
+// the order of the requests. The peer has transferTime of their size together, so that
+// many answers are no reason to be slower. What breaks the conversation is the error of
+// the answer that was due; those after it were not given.
+func (m *Mesh) fetch(ctx context.Context, p peer.ID, requests []request, dial bool, took func(i int, raw []byte, err error)) {
+	i, err := m.fetchEach(ctx, p, requests, dial, took)
+	if err == nil {
+		return
+	}
+	took(i, nil, err)
+	for i++; i < len(requests); i++ {
+		took(i, nil, fmt.Errorf("the conversation with %s ended before its answer: %v", p, err))
+	}
+}
+
+// fetchEach tells at which request the conversation broke.
+func (m *Mesh) fetchEach(ctx context.Context, p peer.ID, requests []request, dial bool, took func(i int, raw []byte, err error)) (i int, err error) {
 	s, err := m.open(ctx, p, FetchProtocol, fetchService, dial, fetchWait)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	end := context.AfterFunc(ctx, func() { _ = s.Reset() })
 	defer end()
-	begun := time.Now()
 	defer func() {
 		if err != nil {
 			_ = s.Reset()
@@ -65,34 +79,56 @@ func (m *Mesh) fetch(ctx context.Context, p peer.ID, r request, dial bool) (raw 
 		}
 		_ = s.Close()
 	}()
-	if _, err := s.Write(r.encode()); err != nil {
-		return nil, fmt.Errorf("asking %s for a listing: %w", p, err)
+	var asked []byte
+	for _, r := range requests {
+		asked = append(asked, r.encode()...)
+	}
+	if _, err := s.Write(asked); err != nil {
+		return 0, fmt.Errorf("asking %s for listings: %w", p, err)
 	}
 	if err := s.CloseWrite(); err != nil {
-		return nil, fmt.Errorf("asking %s for a listing: %w", p, err)
+		return 0, fmt.Errorf("asking %s for listings: %w", p, err)
 	}
-	status, raw, err := readAnswer(s, func(n int) error {
-		if err := s.Scope().ReserveMemory(n, network.ReservationPriorityMedium); err != nil {
-			return fmt.Errorf("a listing of %d bytes exceeds this hub's memory for streams: %w", n, err)
+	deadline := time.Now().Add(fetchWait)
+	for i := range requests {
+		reserved := 0
+		status, raw, err := readAnswer(s, func(n int) error {
+			if err := s.Scope().ReserveMemory(n, network.ReservationPriorityMedium); err != nil {
+				return fmt.Errorf("a listing of %d bytes exceeds this hub's memory for streams: %w", n, err)
+			}
+			reserved = n
+			deadline = deadline.Add(transferTime(n) - fetchWait)
+			return s.SetDeadline(deadline)
+		})
+		switch {
+		case err != nil:
+			return i, err
+		case status == statusUnknown:
+			err = errUnknown
+		case status == statusBusy:
+			err = errBusy
+		default:
+			m.count.bytes.WithLabelValues("pulled").Add(float64(len(raw)))
 		}
-		return s.SetDeadline(begun.Add(transferTime(n)))
-	})
-	switch {
-	case err != nil:
-		return nil, err
-	case status == statusUnknown:
-		return nil, errUnknown
-	case status == statusBusy:
-		return nil, errBusy
+		arrived := time.Now()
+		took(i, raw, err)
+		s.Scope().ReleaseMemory(reserved)
+		deadline = deadline.Add(time.Since(arrived)) // what this hub takes is not the peer's time
+		if err := s.SetDeadline(deadline); err != nil {
+			return i + 1, err
+		}
 	}
-	m.count.bytes.WithLabelValues("pulled").Add(float64(len(raw)))
-	return raw, nil
+	return len(requests), nil
 }
 
-// serveFetch answers a peer's request.
+// serveFetch answers a peer's requests.
 func (m *Mesh) serveFetch(ctx context.Context, s network.Stream) {
 	p := s.Conn().RemotePeer()
-	if err := m.answerFetch(ctx, s, p); err != nil {
+	err := s.Scope().SetService(fetchService)
+	for n := 0; n < maxFetches && err == nil; n++ {
+		err = m.answerFetch(ctx, s, p)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
 		_ = s.Reset()
 		if errors.Is(err, errWire) {
 			m.offend(p, "fetch_format", err.Error())
@@ -102,8 +138,9 @@ func (m *Mesh) serveFetch(ctx context.Context, s network.Stream) {
 	_ = s.Close()
 }
 
+// answerFetch answers one request; io.EOF if there is none.
 func (m *Mesh) answerFetch(ctx context.Context, s network.Stream, p peer.ID) error {
-	if err := errors.Join(s.Scope().SetService(fetchService), s.SetDeadline(time.Now().Add(fetchWait))); err != nil {
+	if err := s.SetDeadline(time.Now().Add(fetchWait)); err != nil {
 		return err
 	}
 	var raw [requestSize]byte
@@ -114,25 +151,26 @@ func (m *Mesh) answerFetch(ctx context.Context, s network.Stream, p peer.ID) err
 	if err != nil {
 		return err
 	}
-	if ok, _ := m.limits.fetch.take(p, 1); !ok || m.limits.bytes.inDebt(p) {
-		m.count.bound("fetch_rate")
-		_, err := s.Write(appendAnswer(statusBusy, nil))
+	answer := func(status byte) error {
+		_, err := s.Write(appendAnswer(status, nil))
 		return err
 	}
-	newest, known := m.cat.HeadOf(r.key)
+	if ok, _ := m.limits.fetch.take(p, 1); !ok || m.limits.bytes.inDebt(p) {
+		m.count.bound("fetch_rate")
+		return answer(statusBusy)
+	}
+	newest, known := m.cat.RefOf(r.key)
 	if !known || r.want != r.have && r.have != (digest{}) && digestOf(newest.Digest) == r.have { // no news for who asks
-		_, err := s.Write(appendAnswer(statusUnknown, nil))
-		return err
+		return answer(statusUnknown)
 	}
 	update, err := m.cat.UpdateFor(ctx, r.key, r.have.text())
 	if err != nil || len(update) == 0 || len(update) > catalog.MaxUpdateBytes {
-		_, err := s.Write(appendAnswer(statusUnknown, nil))
-		return err
+		return answer(statusUnknown)
 	}
 	if err := s.Scope().ReserveMemory(len(update), network.ReservationPriorityMedium); err != nil {
-		_, err := s.Write(appendAnswer(statusBusy, nil))
-		return err
+		return answer(statusBusy)
 	}
+	defer s.Scope().ReleaseMemory(len(update))
 	if err := s.SetDeadline(time.Now().Add(transferTime(len(update)))); err != nil {
 		return err
 	}

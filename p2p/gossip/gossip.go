@@ -25,6 +25,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -54,7 +55,8 @@ type Catalog interface {
 	TakeUpdate(ctx context.Context, u *catalog.Update, s catalog.Source) catalog.Intake
 	TakeEvents(ctx context.Context, events []canon.Value, s catalog.Source) (catalog.EventCounts, catalog.Verdict)
 	Heads() []catalog.HeadRef
-	HeadOf(key identity.PublicKey) (*catalog.Head, bool)
+	RefOf(key identity.PublicKey) (catalog.HeadRef, bool)
+	RawHead(key identity.PublicKey) ([]byte, bool)
 	UpdateFor(ctx context.Context, key identity.PublicKey, have string) ([]byte, error)
 	OwnChanges() <-chan struct{}
 	NextUpdate(ctx context.Context, refresh bool) (*catalog.Update, error)
@@ -101,6 +103,7 @@ type Mesh struct {
 	syncs   *syncs
 	rumours *rumours
 	joined  chan struct{} // the first peer joined the announcements
+	since   atomic.Int64  // when that was, nanoseconds of Unix time; 0 never
 
 	stop   context.CancelFunc
 	work   sync.WaitGroup
@@ -171,7 +174,7 @@ func (m *Mesh) Want(key identity.PublicKey) {
 	m.syncs.admitted(key)
 	w := catalog.Want{Key: key}
 	var seq uint64
-	if h, ok := m.cat.HeadOf(key); ok {
+	if h, ok := m.cat.RefOf(key); ok {
 		w.Digest, seq = h.Digest, h.Sequence
 	}
 	m.pulls.add(w, seq, idOf(key), 0)

@@ -384,6 +384,23 @@ func (f *fake) HeadOf(key identity.PublicKey) (*catalog.Head, bool) {
 	return p.head, true
 }
 
+func (f *fake) RefOf(key identity.PublicKey) (catalog.HeadRef, bool) {
+	for _, r := range f.Heads() {
+		if r.Key == key {
+			return r, true
+		}
+	}
+	return catalog.HeadRef{}, false
+}
+
+func (f *fake) RawHead(key identity.PublicKey) ([]byte, bool) {
+	h, ok := f.HeadOf(key)
+	if !ok {
+		return nil, false
+	}
+	return h.Raw(), true
+}
+
 func (f *fake) UpdateFor(_ context.Context, key identity.PublicKey, have string) ([]byte, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -27,6 +27,7 @@ const (
 	eventBurst    = 20                      // events of this hub in one burst
 	maxEventQueue = 1000                    // events of this hub that wait for their burst
 	rumourDelay   = 300 * time.Millisecond  // mean wait before a head learned by a comparison is passed on
+	youth         = 2 * syncSettle          // after the first neighbour came
 	rumourRate    = 128                     // such heads a second
 	maxRumours    = 2048                    // that wait
 )
@@ -82,7 +83,7 @@ const (
 	syncSettle       = 3 * time.Second // after the first comparison with a new neighbour: the mesh has formed
 	syncRate         = 1               // comparisons one peer may begin a second
 	syncBurst        = 32
-	syncsAtOnce      = 4  // that this hub begins
+	syncsAtOnce      = 4  // that this hub begins; one in its youth, for all would bring the same
 	syncServed       = 16 // that others begin
 	syncServedOfOne  = 2  // that one peer begins
 	maxSyncQueue     = 1024
@@ -230,6 +231,12 @@ func (s *slots) release(p peer.ID) {
 	if s.of[p]--; s.of[p] == 0 {
 		delete(s.of, p)
 	}
+}
+
+func (s *slots) busy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used > 0
 }
 
 func (s *slots) free() bool {

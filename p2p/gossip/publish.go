@@ -118,7 +118,7 @@ func (m *Mesh) publishUpdate(ctx context.Context, u *catalog.Update) bool {
 
 // announceSelf tells the mesh that was just joined what this hub lists, whole if it fits.
 func (m *Mesh) announceSelf(ctx context.Context) {
-	h, ok := m.cat.HeadOf(m.key)
+	head, ok := m.cat.RawHead(m.key)
 	if !ok {
 		return // the first one is yet to be made, and will be published then
 	}
@@ -127,7 +127,7 @@ func (m *Mesh) announceSelf(ctx context.Context) {
 		m.publish(ctx, ManifestTopic, "join", raw)
 		return
 	}
-	m.publish(ctx, AnnounceTopic, "join", h.Raw())
+	m.publish(ctx, AnnounceTopic, "join", head)
 }
 
 // publish hands a copy to pubsub, which keeps the slice. While nobody listens it does
@@ -157,9 +157,14 @@ type rumours struct {
 
 func newRumours() *rumours { return &rumours{due: make(chan struct{}, 1)} }
 
-// rumour queues a head to be passed on unless gossip brings it first.
+// rumour queues a head to be passed on unless gossip brought it, or brings it first. What
+// a hub learns when it has just joined is no news to anybody: whom it is connected to
+// compares catalogues with it in that time.
 func (m *Mesh) rumour(h *catalog.Head) {
 	r, known := m.rumours, m.remember(h)
+	if known.gossiped.Load() || m.young() {
+		return
+	}
 	r.mu.Lock()
 	full := len(r.heads) >= maxRumours
 	if !full {
@@ -195,7 +200,7 @@ func (m *Mesh) spreadRumours(ctx context.Context, again *time.Timer) {
 			continue // forwarded meanwhile
 		}
 		h := known.head
-		if newest, ok := m.cat.HeadOf(h.PublicKey); !ok || newest.Sequence != h.Sequence || newest.Digest != h.Digest {
+		if newest, ok := m.cat.RefOf(h.PublicKey); !ok || newest.Sequence != h.Sequence || newest.Digest != h.Digest {
 			continue
 		}
 		m.publish(ctx, AnnounceTopic, "rumour", h.Raw())

@@ -52,6 +52,9 @@ func (q *pulls) add(w catalog.Want, sequence uint64, from peer.ID, delay time.Du
 	if w.Key == q.m.key {
 		return
 	}
+	if have, ok := q.m.cat.RefOf(w.Key); ok && have.Held == w.Digest && w.Digest != "" {
+		return // it came meanwhile
+	}
 	due := time.Now().Add(delay)
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -86,14 +89,17 @@ func (q *pulls) settled(key identity.PublicKey, sequence uint64) {
 	}
 }
 
-// loop starts pulls when they are due, at most pullsAtOnce.
+// loop starts pulls when they are due, at most pullsAtOnce conversations.
 func (q *pulls) loop(ctx context.Context) {
 	timer := stopped()
 	defer timer.Stop()
 	var running sync.WaitGroup
 	defer running.Wait()
 	for {
-		next, any := q.start(ctx, &running)
+		batches, next, any := q.due()
+		for _, b := range batches {
+			running.Go(func() { q.run(ctx, b) })
+		}
 		if any {
 			timer.Reset(max(0, time.Until(next)))
 		}
@@ -109,24 +115,31 @@ func (q *pulls) loop(ctx context.Context) {
 // slotRetry is how soon a pull is looked at again whose every peer is in use.
 const slotRetry = 50 * time.Millisecond
 
-// start runs what is due and tells when the next one is.
-func (q *pulls) start(ctx context.Context, running *sync.WaitGroup) (next time.Time, any bool) {
+// batch is what one peer is asked for in one conversation.
+type batch struct {
+	from  peer.ID
+	dial  bool
+	wants []catalog.Want
+}
+
+// due takes what is due, by the peer to ask, and tells when the next is.
+func (q *pulls) due() (batches map[peer.ID]*batch, next time.Time, any bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
+	batches = map[peer.ID]*batch{}
 	for key, p := range q.of {
 		if p.running {
 			continue
 		}
 		if !p.due.After(now) {
-			if !q.slots.free() {
-				return next, false // the end of a running one wakes the loop
-			}
-			from, dial, busy := q.choose(p)
+			b, busy := q.choose(p, batches)
 			switch {
+			case busy && !q.slots.free():
+				continue // the end of a running one wakes the loop
 			case busy:
 				p.due = now.Add(slotRetry)
-			case from == "":
+			case b == nil:
 				if p.attempts++; p.attempts >= maxPullAttempts {
 					q.m.count.pulls.WithLabelValues("given_up").Inc()
 					delete(q.of, key)
@@ -135,9 +148,8 @@ func (q *pulls) start(ctx context.Context, running *sync.WaitGroup) (next time.T
 				p.tried, p.due = nil, now.Add(q.backoff(p.attempts))
 			default:
 				p.running = true
-				p.tried = append(p.tried, from)
-				want := p.want
-				running.Go(func() { q.run(ctx, key, want, from, dial) })
+				p.tried = append(p.tried, b.from)
+				b.wants = append(b.wants, p.want)
 				continue
 			}
 		}
@@ -145,23 +157,28 @@ func (q *pulls) start(ctx context.Context, running *sync.WaitGroup) (next time.T
 			next, any = p.due, true
 		}
 	}
-	return next, any
+	return batches, next, any
 }
 
 func (q *pulls) backoff(attempts int) time.Duration {
 	return q.m.chance.around(min(pullBackoff<<min(attempts, 10), maxPullBackoff), 0.3)
 }
 
-// choose takes a slot at a peer to pull from: who offered it, then its author, then
-// anybody connected. busy means that somebody could be asked, but not now.
-func (q *pulls) choose(p *pull) (from peer.ID, dial, busy bool) {
+// choose finds a conversation to pull in, one of batches or a new one: with who offered the
+// listing or wrote it, from the second round on with anybody connected, and at last with
+// an author that must be dialled. Who offers a head may still be pulling itself what
+// belongs to it: a moment later it has it, and that costs less than a connection to the
+// author, which all the mesh would make. busy means that somebody could be asked, but not
+// now.
+func (q *pulls) choose(p *pull, batches map[peer.ID]*batch) (b *batch, busy bool) {
 	author := idOf(p.want.Key)
-	candidates := slices.Clone(p.offers)
+	candidates := slices.DeleteFunc(slices.Clone(p.offers), func(c peer.ID) bool { return c == author })
 	slices.Reverse(candidates)
-	if !slices.Contains(candidates, author) {
+	near := q.reachable(author)
+	if near {
 		candidates = append(candidates, author)
 	}
-	if len(p.tried) > 0 { // only if those could not help
+	if p.attempts > 0 && len(p.tried) > 0 { // only if those could not help
 		others := q.m.host.Network().Peers()
 		for n := len(others); n > 0 && len(candidates) < maxPullAttempts; n-- {
 			i := q.m.chance.below(n)
@@ -171,27 +188,51 @@ func (q *pulls) choose(p *pull) (from peer.ID, dial, busy bool) {
 			}
 		}
 	}
+	if !near {
+		candidates = append(candidates, author)
+	}
 	for _, c := range candidates {
-		connected := q.m.host.Network().Connectedness(c)
-		reachable := connected == network.Connected || connected == network.Limited
+		reachable := q.reachable(c)
 		if c == q.m.self || slices.Contains(p.tried, c) || q.m.blame.of(c) >= maxStreamOffence || !reachable && c != author {
 			continue
 		}
-		if !reachable && (busy || len(q.m.host.Peerstore().Addrs(c)) == 0) {
-			continue // a slot is free sooner than a connection is made, and cheaper
+		if asked := p.attempts == 0 && len(p.tried) > 0; !reachable && (busy || asked || len(q.m.host.Peerstore().Addrs(c)) == 0) {
+			continue
 		}
-		if q.slots.acquire(c) {
-			return c, !reachable, false
+		if b := batches[c]; b != nil {
+			if len(b.wants) < maxFetches {
+				return b, false
+			}
+		} else if q.slots.acquire(c) {
+			batches[c] = &batch{from: c, dial: !reachable}
+			return batches[c], false
 		}
 		busy = true
 	}
-	return "", false, busy
+	return nil, busy
 }
 
-// run pulls once and decides what follows.
-func (q *pulls) run(ctx context.Context, key identity.PublicKey, want catalog.Want, from peer.ID, dial bool) {
-	outcome, in, h := q.pullFrom(ctx, want, from, dial)
-	q.slots.release(from)
+func (q *pulls) reachable(p peer.ID) bool {
+	c := q.m.host.Network().Connectedness(p)
+	return c == network.Connected || c == network.Limited
+}
+
+// run has one conversation and decides for each listing what follows.
+func (q *pulls) run(ctx context.Context, b *batch) {
+	requests := make([]request, len(b.wants))
+	for i, w := range b.wants {
+		requests[i] = request{w.Key, digestOf(w.Digest), digestOf(w.Have)}
+	}
+	q.m.fetch(ctx, b.from, requests, b.dial, func(i int, raw []byte, err error) {
+		q.answered(ctx, b.wants[i], b.from, raw, err)
+	})
+	q.slots.release(b.from)
+	q.nudge()
+}
+
+// answered deals with one answer.
+func (q *pulls) answered(ctx context.Context, want catalog.Want, from peer.ID, raw []byte, err error) {
+	outcome, in, h := q.judge(ctx, want, from, raw, err)
 	q.m.count.pulls.WithLabelValues(outcome).Inc()
 	if h != nil {
 		q.m.took(h, in, from, catalog.ViaStream, true)
@@ -199,7 +240,7 @@ func (q *pulls) run(ctx context.Context, key identity.PublicKey, want catalog.Wa
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	defer q.nudge()
-	p := q.of[key]
+	p := q.of[want.Key]
 	if p == nil {
 		return
 	}
@@ -209,14 +250,14 @@ func (q *pulls) run(ctx context.Context, key identity.PublicKey, want catalog.Wa
 	}
 	switch outcome {
 	case pullDone, pullUnwanted:
-		delete(q.of, key)
+		delete(q.of, want.Key)
 	case pullBase:
 		p.want.Have, p.tried, p.due = "", nil, time.Now()
 		if want.Have == "" { // a whole listing has no base: it sent something else
 			p.tried = []peer.ID{from}
 		}
 	default:
-		p.due = time.Now() // the next peer; when none is left, start counts the attempt and waits
+		p.due = time.Now() // the next peer; when none is left, due counts the attempt and waits
 	}
 }
 
@@ -231,8 +272,8 @@ const (
 	pullOffence  = "offence"
 )
 
-func (q *pulls) pullFrom(ctx context.Context, want catalog.Want, from peer.ID, dial bool) (outcome string, in catalog.Intake, h *catalog.Head) {
-	raw, err := q.m.fetch(ctx, from, request{want.Key, digestOf(want.Digest), digestOf(want.Have)}, dial)
+// judge finds out what an answer is and hands a listing to the catalogue.
+func (q *pulls) judge(ctx context.Context, want catalog.Want, from peer.ID, raw []byte, err error) (outcome string, in catalog.Intake, h *catalog.Head) {
 	switch {
 	case errors.Is(err, errUnknown):
 		return pullUnknown, in, nil
@@ -245,7 +286,7 @@ func (q *pulls) pullFrom(ctx context.Context, want catalog.Want, from peer.ID, d
 		q.m.log.Debug("a listing could not be pulled; another peer is asked", "peer", from, "hub", want.Key, "error", err)
 		return pullFailed, in, nil
 	}
-	u, err := catalog.ParseUpdate(raw)
+	u, _, err := q.m.parseUpdate(raw)
 	switch {
 	case err != nil:
 		q.m.offend(from, "fetch_content", err.Error())

@@ -198,8 +198,8 @@ func (c *session) answer(ctx context.Context) error {
 // yet learns of it here.
 func (c *session) sendHello() error {
 	h := hello{root: c.mine.root}
-	if own, ok := c.m.cat.HeadOf(c.m.key); ok && len(own.Raw()) <= catalog.MaxHeadBytes {
-		h.head = own.Raw()
+	if own, ok := c.m.cat.RawHead(c.m.key); ok && len(own) <= catalog.MaxHeadBytes {
+		h.head = own
 	}
 	return writeFrame(c.s, frameHello, h.encode())
 }
@@ -356,11 +356,11 @@ func (c *session) sendHeads(keys []identity.PublicKey) error {
 		return err
 	}
 	for _, k := range keys {
-		h, ok := c.m.cat.HeadOf(k)
-		if !ok || len(h.Raw()) == 0 || len(h.Raw()) > catalog.MaxHeadBytes {
+		head, ok := c.m.cat.RawHead(k)
+		if !ok || len(head) == 0 || len(head) > catalog.MaxHeadBytes {
 			continue
 		}
-		b = appendHead(b, h.Raw())
+		b = appendHead(b, head)
 		if n++; n == headsPerFrame {
 			if err := flush(); err != nil {
 				return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
@@ -81,8 +82,8 @@ func (m *Mesh) leave() {
 	}
 }
 
-// watchTopic tells the publisher when the first peer joins the announcements: what was
-// published before reached nobody.
+// watchTopic notes when the first peer joins the announcements, and tells the publisher:
+// what was published before reached nobody.
 func (m *Mesh) watchTopic(ctx context.Context) {
 	events, n := m.topics[AnnounceTopic].events, 0
 	for {
@@ -93,6 +94,7 @@ func (m *Mesh) watchTopic(ctx context.Context) {
 		switch e.Type {
 		case pubsub.PeerJoin:
 			if n++; n == 1 {
+				m.since.Store(time.Now().UnixNano())
 				select {
 				case m.joined <- struct{}{}:
 				default:
@@ -102,6 +104,12 @@ func (m *Mesh) watchTopic(ctx context.Context) {
 			n--
 		}
 	}
+}
+
+// young tells whether this hub has just joined.
+func (m *Mesh) young() bool {
+	since := m.since.Load()
+	return since == 0 || time.Since(time.Unix(0, since)) < youth
 }
 
 // alone tells whether nobody would receive what is published now.

@@ -26,8 +26,9 @@ const (
 
 // verified is a head whose signature was checked.
 type verified struct {
-	head   *catalog.Head
-	rumour atomic.Bool // this hub is about to pass it on
+	head     *catalog.Head
+	rumour   atomic.Bool // this hub is about to pass it on
+	gossiped atomic.Bool // this hub forwarded it, so that its neighbours have it as well
 }
 
 // validateManifest is the validator of ManifestTopic. What it accepts is in the
@@ -44,11 +45,10 @@ func (m *Mesh) validateManifest(ctx context.Context, src peer.ID, msg *pubsub.Me
 	if v, why := m.allowance(src, claimed); v != catalog.Accept {
 		return m.judge(ManifestTopic, v, why)
 	}
-	u, err := catalog.ParseUpdate(data)
+	u, known, err := m.parseUpdate(data)
 	if err != nil {
 		return m.judge(ManifestTopic, catalog.Reject, reasonInvalid)
 	}
-	known := m.remember(u.Head)
 	if v := m.authorAllowance(u.Head, src); v != catalog.Accept {
 		return m.judge(ManifestTopic, v, reasonAuthor)
 	}
@@ -102,10 +102,14 @@ func (m *Mesh) validateAnnounce(ctx context.Context, src peer.ID, msg *pubsub.Me
 // passOn is the verdict on a message with this head. One that this hub learned by a
 // comparison and was about to pass on is forwarded although it is no news here.
 func (v *verified) passOn(in catalog.Intake) catalog.Verdict {
-	if in.Verdict == catalog.Ignore && in.Reason == catalog.ReasonDuplicate && v.rumour.Swap(false) {
-		return catalog.Accept
+	verdict := in.Verdict
+	if verdict == catalog.Ignore && in.Reason == catalog.ReasonDuplicate && v.rumour.Swap(false) {
+		verdict = catalog.Accept
 	}
-	return in.Verdict
+	if verdict == catalog.Accept {
+		v.gossiped.Store(true)
+	}
+	return verdict
 }
 
 // headType is the type member of a head; events have none of that name.
@@ -145,6 +149,17 @@ func (m *Mesh) parseHead(raw []byte) (*verified, error) {
 		return nil, err
 	}
 	return m.remember(h), nil
+}
+
+// parseUpdate is catalog.ParseUpdate for updates whose head may have been verified before.
+func (m *Mesh) parseUpdate(raw []byte) (u *catalog.Update, known *verified, err error) {
+	u, err = catalog.ParseUpdateWith(raw, func(head []byte) (*catalog.Head, error) {
+		if known, err = m.parseHead(head); err != nil {
+			return nil, err
+		}
+		return known.head, nil
+	})
+	return u, known, err
 }
 
 // allowance is asked before anything expensive: has this neighbour sent too much, in

@@ -15,8 +15,9 @@ import (
 // The wire format of the two stream protocols. Numbers are big-endian, digests and
 // keys their raw bytes; a digest of zeros stands for none.
 //
-// A fetch is one request (version, key, wanted digest, held digest) and one answer
-// (status, and after statusOK a length and the update).
+// A fetch is up to 64 requests (version, key, wanted digest, held digest), sent without
+// waiting, and in their order as many answers (status, and after statusOK a length and
+// the update).
 //
 // A comparison is a conversation of frames (kind, length, payload) between the side
 // that begins (A) and the side that answers (B):
@@ -53,6 +54,7 @@ const (
 	headsPerFrame = 16
 	asksPerFrame  = 512
 
+	maxFetches    = 64
 	requestSize   = 1 + keySize + 2*digestSize
 	maxFrameBytes = headsPerFrame * (2 + catalog.MaxHeadBytes)
 	maxHello      = 1 + digestSize + catalog.MaxHeadBytes
