@@ -10,14 +10,18 @@ import (
 	"github.com/aimarket/aimarket/internal/identity"
 )
 
-// step is how often a condition is looked at, in virtual time.
-const step = 5 * time.Millisecond
+// step is how often a condition is looked at, in virtual time; catalogues are compared as
+// much more seldom as there are more hubs, or looking would be most of the work.
+const (
+	step         = 5 * time.Millisecond
+	hubsPerSteps = 100
+)
 
 // ErrNotEqual reports catalogues that did not become equal in time.
 var ErrNotEqual = errors.New("sim: the catalogues are not equal")
 
 // waitFor polls a condition; took is how long it was false.
-func (w *World) waitFor(within time.Duration, ok func() bool) (took time.Duration, met bool) {
+func (w *World) waitFor(within, every time.Duration, ok func() bool) (took time.Duration, met bool) {
 	start := time.Now()
 	for {
 		if ok() {
@@ -26,7 +30,7 @@ func (w *World) waitFor(within time.Duration, ok func() bool) (took time.Duratio
 		if took = time.Since(start); took >= within {
 			return took, false
 		}
-		time.Sleep(step)
+		time.Sleep(every)
 	}
 }
 
@@ -35,9 +39,10 @@ func (w *World) waitFor(within time.Duration, ok func() bool) (took time.Duratio
 func (w *World) WaitEqual(within time.Duration, among []int) (time.Duration, error) {
 	todo := w.running(among)
 	owners := slices.Clone(todo)
-	took, met := w.waitFor(within, func() bool {
-		want := w.published(owners)
-		todo = slices.DeleteFunc(todo, func(h *Hub) bool { return h.lacks(want) == "" })
+	took, met := w.waitFor(within, step*time.Duration(1+len(owners)/hubsPerSteps), func() bool { // looks no further than the first that differs
+		for want := w.published(owners); len(todo) > 0 && todo[0].lacks(want) == ""; {
+			todo = todo[1:]
+		}
 		return len(todo) == 0
 	})
 	if met {
@@ -51,7 +56,11 @@ func (w *World) WaitEqual(within time.Duration, among []int) (time.Duration, err
 		return took, nil
 	}
 	want := w.published(owners)
-	return took, fmt.Errorf("%w after %s (seed %d): %d of %d hubs differ, first: %s", ErrNotEqual, within, w.cfg.Seed, len(todo), len(owners), todo[0].lacks(want))
+	differ := slices.DeleteFunc(slices.Clone(todo), func(h *Hub) bool { return h.lacks(want) == "" })
+	if len(differ) == 0 {
+		return took, nil
+	}
+	return took, fmt.Errorf("%w after %s (seed %d): %d of %d hubs differ, first: %s", ErrNotEqual, within, w.cfg.Seed, len(differ), len(owners), differ[0].lacks(want))
 }
 
 func (w *World) running(among []int) []*Hub {
@@ -74,13 +83,8 @@ type offer struct {
 func (w *World) published(owners []*Hub) []offer {
 	out := make([]offer, 0, len(owners))
 	for _, h := range owners {
-		o := offer{hub: h, rows: h.Catalog.Counts().Local}
-		for _, r := range h.Catalog.Heads() {
-			if r.Own {
-				o.digest = r.Held
-			}
-		}
-		out = append(out, o)
+		own, _ := h.Catalog.RefOf(h.Key.Public())
+		out = append(out, offer{hub: h, digest: own.Held, rows: h.Catalog.Counts().Local})
 	}
 	return out
 }
@@ -122,7 +126,7 @@ func (w *World) spread(ctx context.Context, from int, name string, within time.D
 	var took []time.Duration
 	todo := w.running(among)
 	todo = slices.DeleteFunc(todo, func(h *Hub) bool { return h == seller })
-	w.waitFor(within, func() bool {
+	w.waitFor(within, step, func() bool {
 		todo = slices.DeleteFunc(todo, func(h *Hub) bool {
 			if _, ok := h.Price(ctx, seller, name); ok {
 				took = append(took, time.Since(start))

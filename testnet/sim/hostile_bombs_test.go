@@ -201,7 +201,7 @@ func bombed(a *attack) {
 			a.t.Logf("bomb %d was asked for %d times", i, n)
 		}
 		for _, h := range a.first {
-			_, met := a.w.waitFor(time.Minute, func() bool { return i == dripping || a.blame(h, c) < 0 })
+			_, met := a.w.waitFor(time.Minute, step, func() bool { return i == dripping || a.blame(h, c) < 0 })
 			if !met {
 				a.t.Errorf("hub %d blames nobody for bomb %d", h.Index, i)
 			}

@@ -41,7 +41,7 @@ func (a *attack) mustBeBlamed() {
 			continue
 		}
 		for _, h := range a.first {
-			_, met := a.w.waitFor(10*time.Second, func() bool { return a.blame(h, m) < graylisted })
+			_, met := a.w.waitFor(10*time.Second, step, func() bool { return a.blame(h, m) < graylisted })
 			if !met {
 				a.t.Errorf("hub %d scored member %d with %.1f at worst, not below %d", h.Index, m.index, a.blame(h, m), graylisted)
 			}
