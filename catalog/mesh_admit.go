@@ -71,7 +71,7 @@ func (t *taking) admit(p Peer, why string) Intake {
 		p.absorb(&o)
 	}
 	t.describe(&p)
-	if before.URL != p.URL || c.knows(before.URL) {
+	if c.knows(before.URL) || before.URL != p.URL && c.knows(p.URL) {
 		// What was pending before, here or at the claimed URL, ends with this.
 		if err := c.movePeer(before.URL, &p, c.previewDropper(p.URL)); err != nil {
 			return t.failed(err)
