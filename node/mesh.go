@@ -50,7 +50,7 @@ func (n *Node) openMesh(ctx context.Context) error {
 	}
 	crawler, err := crawl.New(crawl.Config{
 		Catalog: n.catalog, Fetch: n.door(), HubURL: n.cfg.HubURL, Seeds: n.cfg.SeedList,
-		Interval: n.crawlInterval(), MaxDepth: n.cfg.MaxCrawlDepth,
+		Interval: n.crawlInterval(), MaxDepth: n.cfg.MaxCrawlDepth, StaleAfter: n.cfg.StaleAfter,
 		Logger: n.cfg.Logger.With("part", "crawler"), Registry: n.registry, Now: n.cfg.Now, Rand: n.cfg.Rand,
 	})
 	if err != nil {

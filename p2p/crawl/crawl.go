@@ -62,15 +62,9 @@ const (
 	maxSingle      = 8      // CrawlHub calls at a time
 )
 
-const (
-	// freshFor is how long after its catalogue was last confirmed a mesh member needs no
-	// crawl: until its rows go stale, within which members confirm an unchanged listing
-	// twice.
-	freshFor = catalog.StaleAfter
-	// rereadFresh is how often a mesh member's discovery document is read all the same:
-	// for neighbours that speak HTTP only.
-	rereadFresh = 24 * time.Hour
-)
+// rereadFresh is how often a mesh member's discovery document is read all the same: for
+// neighbours that speak HTTP only.
+const rereadFresh = 24 * time.Hour
 
 // ErrClosed reports a crawl that was asked for after Close, or ended by it.
 var ErrClosed = errors.New("crawl: the crawler is closed")
@@ -99,10 +93,13 @@ type Config struct {
 	Seeds    []string      // base or discovery URLs
 	Interval time.Duration // between cycles, at least MinInterval; ≤0 crawls only when asked
 	MaxDepth int           // depth of the last hubs fetched, 3
-	Logger   *slog.Logger
-	Registry *prometheus.Registry
-	Now      func() time.Time
-	Rand     io.Reader
+	// StaleAfter is how long after its catalogue was last confirmed a mesh member needs no
+	// crawl: as long as its rows count. 0: catalog.StaleAfter.
+	StaleAfter time.Duration
+	Logger     *slog.Logger
+	Registry   *prometheus.Registry
+	Now        func() time.Time
+	Rand       io.Reader
 }
 
 // Crawler crawls in the background and on demand. It is safe for concurrent use.
@@ -146,6 +143,9 @@ func New(c Config) (*Crawler, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.StaleAfter <= 0 {
+		c.StaleAfter = catalog.StaleAfter
 	}
 	self, err := catalog.NormalizeHubURL(c.HubURL)
 	if err != nil {

@@ -121,8 +121,9 @@ func keyOnly(p *catalog.Peer) bool {
 }
 
 // fresh is true for an active peer whose catalogue the mesh keeps current.
-func fresh(p *catalog.Peer, now time.Time) bool {
-	return p.Status == catalog.PeerActive && !p.Away && p.Sequence > 0 && now.Before(p.Expires) && now.Sub(p.LastCrawl) < freshFor
+func (c *Crawler) fresh(p *catalog.Peer) bool {
+	now := c.cfg.Now()
+	return p.Status == catalog.PeerActive && !p.Away && p.Sequence > 0 && now.Before(p.Expires) && now.Sub(p.LastCrawl) < c.cfg.StaleAfter
 }
 
 // refresh queues active peers that nobody led to: those whose catalogue was confirmed
@@ -138,7 +139,7 @@ func (y *cycle) refresh() {
 		case n != nil && n.stage != stageFresh && n.stage != stageFar:
 		case y.c.rests(url): // the dead would always be the stalest
 			failing = append(failing, p)
-		case !fresh(&p.Peer, now):
+		case !y.c.fresh(&p.Peer):
 			stale = append(stale, p)
 		case since(now, y.c.read.last(url)) >= rereadFresh:
 			members = append(members, p)
@@ -213,7 +214,7 @@ func (y *cycle) next(ctx context.Context) bool {
 
 func (y *cycle) begin(ctx context.Context, n *node, lane int) {
 	v := visit{url: n.url, depth: n.depth, discoverer: n.discoverer, seed: n.seed, known: n.known,
-		far: n.depth > y.c.cfg.MaxDepth, fresh: n.known && fresh(&n.peer.Peer, y.c.cfg.Now()), status: n.peer.Status}
+		far: n.depth > y.c.cfg.MaxDepth, fresh: n.known && y.c.fresh(&n.peer.Peer), status: n.peer.Status}
 	host := hostOf(n.url)
 	y.busy[host] = true
 	n.stage = stageRunning

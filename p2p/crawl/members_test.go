@@ -49,6 +49,21 @@ func TestCrawlMeshMembers(t *testing.T) {
 	}
 }
 
+// TestCrawlMembersBeforeTheyGoStale: a hub that hides rows after an hour of silence does
+// not wait six for a reason to read them again.
+func TestCrawlMembersBeforeTheyGoStale(t *testing.T) {
+	now := time.Now()
+	w, s := newWorld(), newShelf()
+	m := w.add("http://member.example")
+	m.key = testKey(m.base)
+	s.trusted[m.base] = true
+	s.put(catalog.Peer{URL: m.base, Status: catalog.PeerActive, Sequence: 7, Expires: now.Add(time.Hour), LastCrawl: now.Add(-2 * time.Hour), PublicKey: m.key.PublicBase64()})
+	r := crawl(t, newCrawler(t, w, s, func(c *Config) { c.StaleAfter = time.Hour }))
+	if h := of(t, r, m.base); h.Outcome != OutcomeIndexed {
+		t.Errorf("a member whose rows are stale: %+v", h)
+	}
+}
+
 func TestCrawlRefreshesWhatNobodyLinksStalestFirst(t *testing.T) {
 	w, s := newWorld(), newShelf()
 	for i := range 40 {

@@ -48,7 +48,6 @@ func (y *cycle) place(n *node) {
 	skip := func(outcome, why string) {
 		n.stage, n.report = stageDone, &HubReport{Outcome: outcome, Detail: why, Status: string(n.peer.Status)}
 	}
-	now := y.c.cfg.Now()
 	switch {
 	case y.c.isSelf(n.url):
 		skip(OutcomeRefused, "this is the hub itself")
@@ -56,7 +55,7 @@ func (y *cycle) place(n *node) {
 		skip(OutcomeSkipped, "the operator rejected it")
 	case n.known && keyOnly(&n.peer.Peer):
 		n.stage = stageFresh
-	case n.known && !n.seed && fresh(&n.peer.Peer, now):
+	case n.known && !n.seed && y.c.fresh(&n.peer.Peer):
 		n.stage = stageFresh
 	case n.depth > y.c.cfg.MaxDepth && n.known:
 		n.stage = stageFar
