@@ -139,12 +139,13 @@ func (m *Mesh) remember(h *catalog.Head) *verified {
 	return fresh
 }
 
-// parseHead is catalog.ParseHead for heads that may have been verified before.
+// parseHead is catalog.ParseHead for heads that may have been verified before. A new one is
+// copied: heads come many to a frame, and one that is kept must not keep them all.
 func (m *Mesh) parseHead(raw []byte) (*verified, error) {
 	if known, ok := m.verified.Get(sha256.Sum256(raw)); ok {
 		return known, nil
 	}
-	h, err := catalog.ParseHead(raw)
+	h, err := catalog.ParseHead(bytes.Clone(raw))
 	if err != nil {
 		return nil, err
 	}
