@@ -199,7 +199,7 @@ func (m *model) browse(hits []modelHit) []index.Key {
 }
 
 func compareKeys(a, b index.Key) int {
-	return cmp.Or(cmp.Compare(a.ProductID, b.ProductID), cmp.Compare(a.CapabilityID, b.CapabilityID), cmp.Compare(a.SourceHub, b.SourceHub))
+	return cmp.Or(cmp.Compare(a.ProductID, b.ProductID), cmp.Compare(a.CapabilityID, b.CapabilityID), cmp.Compare(foreign(a), foreign(b)), cmp.Compare(a.SourceHub, b.SourceHub))
 }
 
 var (
@@ -402,4 +402,12 @@ func checkSearch(t *rapid.T, x *index.Index, m *model, q index.Query) {
 			}
 		}
 	}
+}
+
+// foreign is 1 for what another hub sells.
+func foreign(k index.Key) int {
+	if k.SourceHub == index.Local {
+		return 0
+	}
+	return 1
 }

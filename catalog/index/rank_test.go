@@ -266,3 +266,19 @@ func TestScoresAndTerms(t *testing.T) {
 		t.Errorf("score %v", r.Hits[0].Score)
 	}
 }
+
+// TestOwnOfferFirst: of one capability at several hubs, all alike, this hub's own is the
+// first, wherever the names of the others stand in the alphabet.
+func TestOwnOfferFirst(t *testing.T) {
+	x := index.New(index.Options{})
+	for _, hub := range []string{"libp2p://00", index.Local, "http://a.example", "zzz"} {
+		row := index.Row{Key: index.Key{ProductID: "p", CapabilityID: "echo@v1", SourceHub: hub}, Name: "Echo", Description: "Returns its input."}
+		if err := x.Put(row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hits := x.Search(index.Query{Intent: "echo", Limit: 10}).Hits
+	if len(hits) != 4 || hits[0].SourceHub != index.Local {
+		t.Errorf("%d hits, the first is of %q", len(hits), hits[0].SourceHub)
+	}
+}

@@ -57,7 +57,8 @@ func (s *scratch) grow(rows int) {
 	}
 }
 
-// order sorts candidates: score, trust, price, key.
+// order sorts candidates: score, trust, price, key; of one capability at several hubs this
+// hub's own goes first, for it needs no routing.
 func (v *view) order(a, b *candidate) int {
 	switch {
 	case a.score != b.score:
@@ -69,7 +70,7 @@ func (v *view) order(a, b *candidate) int {
 	}
 	k, l := v.key(a.doc), v.key(b.doc)
 	return cmp.Or(cmp.Compare(k.ProductID, l.ProductID), cmp.Compare(k.CapabilityID, l.CapabilityID),
-		cmp.Compare(k.SourceHub, l.SourceHub))
+		boolCompare(k.SourceHub == Local, l.SourceHub == Local), cmp.Compare(k.SourceHub, l.SourceHub))
 }
 
 // Search finds, filters, orders and pages.

@@ -36,7 +36,7 @@ hub() {
   shift
   port=$(free_port)
   rm -rf "$work/$name"
-  AIMARKET_INVOKE_RATE_PER_MIN=0 AIMARKET_CHANNEL_RATE_PER_MIN=0 "$AIMARKET" serve --data "$work/$name" --listen "127.0.0.1:$port" "$@" >"$work/$name.log" 2>&1 &
+  AIMARKET_INVOKE_RATE_PER_MIN=0 AIMARKET_CHANNEL_RATE_PER_MIN=0 "$AIMARKET" serve --data "$work/$name" --listen "127.0.0.1:$port" --no-mdns "$@" >"$work/$name.log" 2>&1 &
   pids+=($!)
   url=http://127.0.0.1:$port
   for i in $(seq 100); do
