@@ -247,5 +247,5 @@ func (db *DB) awaitBacklog() error {
 func (db *DB) backlogged() bool {
 	m := db.p.Metrics()
 	// By size, not by number: Pebble lets small memtables wait without a flush.
-	return m.MemTable.Size > writeBacklogTables*memTableBytes || m.Levels[0].Sublevels > writeBacklogLevels
+	return m.MemTable.Size > writeBacklogTables*db.memTable || m.Levels[0].Sublevels > writeBacklogLevels
 }

@@ -57,7 +57,7 @@ var (
 )
 
 // Sizes. An idle hub must stay within 90 MiB resident, so memory is given out
-// sparingly: at worst memtables (writeBacklogTables × memTableBytes) plus cache.
+// sparingly: at worst memtables (writeBacklogTables × Options.MemTableBytes) plus cache.
 const (
 	memTableBytes      = 8 << 20
 	defaultCacheBytes  = 8 << 20
@@ -76,7 +76,10 @@ type Options struct {
 	FS         vfs.FS       // nil: the operating system's
 	Logger     *slog.Logger // nil: discard
 	CacheBytes int64        // block cache; 0: 8 MiB
-	ReadOnly   bool         // the folder must hold a database; it is not changed
+	// MemTableBytes is what is written before it moves from memory and the write-ahead log
+	// into tables; 0: 8 MiB. Less than that costs a busy hub more writing.
+	MemTableBytes uint64
+	ReadOnly      bool // the folder must hold a database; it is not changed
 	// OnSync, if set, is told how long each sync of the write-ahead log took. It
 	// is called from one goroutine at a time and must not block.
 	OnSync func(time.Duration)
@@ -89,6 +92,7 @@ type DB struct {
 	p        *pebble.DB
 	log      *slog.Logger
 	readOnly bool
+	memTable uint64 // Options.MemTableBytes
 
 	inFlight atomic.Int64 // operations that use p
 	closed   atomic.Bool
@@ -119,7 +123,10 @@ func Open(dir string, o Options) (db *DB, err error) {
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = defaultCacheBytes
 	}
-	db = &DB{dir: dir, log: o.Logger, readOnly: o.ReadOnly, idle: make(chan struct{}, 1)}
+	if o.MemTableBytes == 0 {
+		o.MemTableBytes = memTableBytes
+	}
+	db = &DB{dir: dir, log: o.Logger, readOnly: o.ReadOnly, memTable: o.MemTableBytes, idle: make(chan struct{}, 1)}
 	db.fs = newFailFS(o.FS, dir, db.fail, o.OnSync)
 	if !o.ReadOnly {
 		if err := o.FS.MkdirAll(dir, 0o700); err != nil {
@@ -156,7 +163,7 @@ func (db *DB) pebbleOptions(o Options) *pebble.Options {
 		ErrorIfNotExists:            o.ReadOnly,
 		FormatMajorVersion:          pebble.FormatNewest,
 		CacheSize:                   o.CacheBytes,
-		MemTableSize:                memTableBytes,
+		MemTableSize:                o.MemTableBytes,
 		MemTableStopWritesThreshold: pebbleStopTables,
 		L0StopWritesThreshold:       pebbleStopLevels,
 		MaxOpenFiles:                maxOpenFiles,

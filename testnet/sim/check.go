@@ -15,6 +15,7 @@ import (
 const (
 	step         = 5 * time.Millisecond
 	hubsPerSteps = 100
+	saysEvery    = 5 * time.Second // of virtual time, while catalogues become equal
 )
 
 // ErrNotEqual reports catalogues that did not become equal in time.
@@ -39,7 +40,12 @@ func (w *World) waitFor(within, every time.Duration, ok func() bool) (took time.
 func (w *World) WaitEqual(within time.Duration, among []int) (time.Duration, error) {
 	todo := w.running(among)
 	owners := slices.Clone(todo)
+	said := time.Now()
 	took, met := w.waitFor(within, step*time.Duration(1+len(owners)/hubsPerSteps), func() bool { // looks no further than the first that differs
+		if time.Since(said) >= saysEvery {
+			said = time.Now()
+			w.cfg.Log("%s", w.progress(owners))
+		}
 		for want := w.published(owners); len(todo) > 0 && todo[0].lacks(want) == ""; {
 			todo = todo[1:]
 		}
@@ -61,6 +67,16 @@ func (w *World) WaitEqual(within time.Duration, among []int) (time.Duration, err
 		return took, nil
 	}
 	return took, fmt.Errorf("%w after %s (seed %d): %d of %d hubs differ, first: %s", ErrNotEqual, within, w.cfg.Seed, len(differ), len(owners), differ[0].lacks(want))
+}
+
+// progress says how much of what the owners publish they know of each other.
+func (w *World) progress(owners []*Hub) string {
+	held, published := 0, 0
+	for _, h := range owners {
+		n := h.Catalog.Counts()
+		held, published = held+n.Total, published+n.Local
+	}
+	return fmt.Sprintf("%d hubs know %.1f %% of what they publish, %.1f connections each", len(owners), 100*float64(held)/float64(max(1, published*len(owners))), w.Conns())
 }
 
 func (w *World) running(among []int) []*Hub {

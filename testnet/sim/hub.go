@@ -34,6 +34,10 @@ type Hub struct {
 	db   *store.DB
 }
 
+// memTable is small because the disk is in memory, too: until a memtable is full, what was
+// written lies in the memtable and in the log.
+const memTable = 512 << 10
+
 // anywhere lets every URL pass: in here all addresses are simulated.
 type anywhere struct{}
 
@@ -46,7 +50,7 @@ func (h *Hub) start(ctx context.Context, bootstrap []string) (err error) {
 			err = errors.Join(fmt.Errorf("starting hub %d: %w", h.Index, err), h.stop())
 		}
 	}()
-	if h.db, err = store.Open("db", store.Options{FS: h.disk, CacheBytes: 256 << 10}); err != nil {
+	if h.db, err = store.Open("db", store.Options{FS: h.disk, CacheBytes: 256 << 10, MemTableBytes: memTable}); err != nil {
 		return err
 	}
 	cfg := h.w.cfg

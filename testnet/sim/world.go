@@ -77,6 +77,9 @@ func New(ctx context.Context, cfg Config) (_ *World, err error) {
 				return nil, err
 			}
 		}
+		if n := i + 1; n%hubsPerSteps == 0 {
+			cfg.Log("%s", w.progress(w.Hubs[:n]))
+		}
 	}
 	return w, nil
 }
