@@ -121,12 +121,33 @@ func (m *Mesh) fetchEach(ctx context.Context, p peer.ID, requests []request, dia
 	return len(requests), nil
 }
 
-// serveFetch answers a peer's requests.
+// patience is how long the other side of a stream may still keep this hub waiting. Only
+// waiting counts, not what this hub does between.
+type patience struct {
+	s    network.Stream
+	left time.Duration
+}
+
+// during runs what waits for the other side.
+func (p *patience) during(wait func() error) error {
+	begun := time.Now()
+	if err := p.s.SetDeadline(begun.Add(p.left)); err != nil {
+		return err
+	}
+	err := wait()
+	p.left -= time.Since(begun)
+	return err
+}
+
+// serveFetch answers a peer's requests. The peer has fetchWait for all of them and
+// transferTime of the answers together: who asks or reads in drips takes the place of
+// others no longer than with one request.
 func (m *Mesh) serveFetch(ctx context.Context, s network.Stream) {
 	p := s.Conn().RemotePeer()
 	err := s.Scope().SetService(fetchService)
+	wait := patience{s: s, left: fetchWait}
 	for n := 0; n < maxFetches && err == nil; n++ {
-		err = m.answerFetch(ctx, s, p)
+		err = m.answerFetch(ctx, s, p, &wait)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		_ = s.Reset()
@@ -139,43 +160,37 @@ func (m *Mesh) serveFetch(ctx context.Context, s network.Stream) {
 }
 
 // answerFetch answers one request; io.EOF if there is none.
-func (m *Mesh) answerFetch(ctx context.Context, s network.Stream, p peer.ID) error {
-	if err := s.SetDeadline(time.Now().Add(fetchWait)); err != nil {
-		return err
-	}
+func (m *Mesh) answerFetch(ctx context.Context, s network.Stream, p peer.ID, wait *patience) error {
 	var raw [requestSize]byte
-	if _, err := io.ReadFull(s, raw[:]); err != nil {
+	err := wait.during(func() error { _, err := io.ReadFull(s, raw[:]); return err })
+	if err != nil {
 		return err
 	}
 	r, err := decodeRequest(raw[:])
 	if err != nil {
 		return err
 	}
-	answer := func(status byte) error {
-		_, err := s.Write(appendAnswer(status, nil))
-		return err
+	answer := func(status byte, update []byte) error {
+		return wait.during(func() error { _, err := s.Write(appendAnswer(status, update)); return err })
 	}
 	if ok, _ := m.limits.fetch.take(p, 1); !ok || m.limits.bytes.inDebt(p) {
 		m.count.bound("fetch_rate")
-		return answer(statusBusy)
+		return answer(statusBusy, nil)
 	}
 	newest, known := m.cat.RefOf(r.key)
 	if !known || r.want != r.have && r.have != (digest{}) && digestOf(newest.Digest) == r.have { // no news for who asks
-		return answer(statusUnknown)
+		return answer(statusUnknown, nil)
 	}
 	update, err := m.cat.UpdateFor(ctx, r.key, r.have.text())
 	if err != nil || len(update) == 0 || len(update) > catalog.MaxUpdateBytes {
-		return answer(statusUnknown)
+		return answer(statusUnknown, nil)
 	}
 	if err := s.Scope().ReserveMemory(len(update), network.ReservationPriorityMedium); err != nil {
-		return answer(statusBusy)
+		return answer(statusBusy, nil)
 	}
 	defer s.Scope().ReleaseMemory(len(update))
-	if err := s.SetDeadline(time.Now().Add(transferTime(len(update)))); err != nil {
-		return err
-	}
 	m.limits.bytes.take(p, float64(len(update)))
 	m.count.bytes.WithLabelValues("served").Add(float64(len(update)))
-	_, err = s.Write(appendAnswer(statusOK, update))
-	return err
+	wait.left += transferTime(len(update)) - fetchWait
+	return answer(statusOK, update)
 }

@@ -207,6 +207,46 @@ func TestTimeForManyAnswers(t *testing.T) {
 	}
 }
 
+// TestTimeForManyRequests: a peer that asks in drips keeps its place no longer with many
+// requests than with one.
+func TestTimeForManyRequests(t *testing.T) {
+	for name, c := range map[string]struct {
+		every   time.Duration
+		answers int // at most
+	}{"drips": {time.Second, 6}, "asks in time": {50 * time.Millisecond, maxFetches}} {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, 10*time.Millisecond, func(t *testing.T, s *simulation) {
+				h := s.settled(2)[0]
+				asker := s.cheat(66, h)
+				st, err := asker.host.NewStream(t.Context(), h.host.ID(), FetchProtocol)
+				if err != nil {
+					t.Fatal(err)
+				}
+				go func() {
+					for range maxFetches {
+						if _, err := st.Write(request{key: h.self.key.Public()}.encode()); err != nil {
+							return
+						}
+						time.Sleep(c.every)
+					}
+				}()
+				begun, got := time.Now(), 0
+				for ; ; got++ {
+					if _, _, err := readAnswer(st, func(int) error { return nil }); err != nil {
+						break
+					}
+				}
+				if took := time.Since(begun); took > 2*fetchWait {
+					t.Errorf("the place was held for %s", took)
+				}
+				if got < 4 || got > c.answers || c.answers == maxFetches && got != maxFetches {
+					t.Errorf("%d answers", got)
+				}
+			})
+		})
+	}
+}
+
 // TestAuthorIsDialledLast: a hub asks whom it knows before it connects to a stranger, and
 // connects when nobody else is left.
 func TestAuthorIsDialledLast(t *testing.T) {
