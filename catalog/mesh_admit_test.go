@@ -296,6 +296,32 @@ func TestSuccession(t *testing.T) {
 	}
 }
 
+// A hub that gets another key lists under it what it listed before, keeps nothing under
+// the former one and takes no head of it for somebody else's.
+func TestOwnKeySucceeded(t *testing.T) {
+	ms := mesh(t, 2)
+	a, b := ms[0], ms[1]
+	manyTools(a)
+	old := a.next(t, false)
+	b.give(t, old, byRelay)
+	first := a.pub()
+	a.close(t)
+	a.key = keyOf(60)
+	succeeds(keyOf(1), 60)(&a.cfg)
+	a.cfg.Signer = a.key
+	a.clock.add(time.Second)
+	a.open(t)
+	expect(t, "its own former head", a.tell(t, old.Head, byRelay), Ignore, ReasonSelf)
+	if l, err := readListing(a.cfg.Store, first); err != nil || len(l.entries) > 0 || err2(readStoredHead(a.cfg.Store, first)) == nil {
+		t.Errorf("%d rows of the former key are still stored: %v", len(l.entries), err)
+	}
+	b.give(t, a.next(t, false), byRelay)
+	if n := b.Counts(); n.Peers != 1 || n.Total != 10 || len(b.offers(t, KeyURL(a.pub()))) != 10 {
+		t.Errorf("%+v", n)
+	}
+	consistent(t, b.Catalog)
+}
+
 // Two listings under one sequence: whoever saw which first, all end with the same one.
 func TestEquivocationConverges(t *testing.T) {
 	ms := mesh(t, 3)

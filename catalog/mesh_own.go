@@ -22,12 +22,16 @@ type ownState struct {
 	dirty    map[RowID]bool // own rows that changed since head
 }
 
-// loadOwn reads the newest own head.
+// loadOwn reads the newest own head. What this hub listed under a key that it gave up is
+// not listed again.
 func (c *Catalog) loadOwn() error {
 	o := &c.mesh.own
 	o.all, o.dirty = true, map[RowID]bool{} // rows may have changed while this hub was down
 	c.mesh.ownDirty.Store(true)
 	c.pokeOwn()
+	if err := c.dropFormer(); err != nil {
+		return fmt.Errorf("drop the listing of the key that this hub gave up: %w", err)
+	}
 	h, err := readStoredHead(c.cfg.Store, c.mesh.ownKey)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
@@ -37,6 +41,24 @@ func (c *Catalog) loadOwn() error {
 	}
 	o.head, o.sequence = h, h.Sequence
 	return nil
+}
+
+func (c *Catalog) dropFormer() error {
+	if c.cfg.Succeeds == nil {
+		return nil
+	}
+	former := c.mesh.formerKey
+	l, err := readListing(c.cfg.Store, former)
+	if err != nil {
+		return err
+	}
+	if _, err := readStoredHead(c.cfg.Store, former); len(l.entries) == 0 && errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	b := c.cfg.Store.NewBatch()
+	defer b.Close()
+	dropListing(b, former, l)
+	return c.cfg.Store.Write(b)
 }
 
 // SetAddresses says where this hub is reached: its multiaddrs, and the public URL if

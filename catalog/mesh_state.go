@@ -17,6 +17,7 @@ const MaxNewcomersPerMin = 3000
 type meshState struct {
 	ownKey    identity.PublicKey
 	ownURL    string                        // KeyURL of ownKey
+	formerKey identity.PublicKey            // that ownKey succeeds; zero for none
 	seedURLs  map[string]identity.PublicKey // base URL of a seed → its pinned key
 	seedKeys  map[identity.PublicKey]string // the inverse
 	newcomers *limit.Limiter
@@ -50,6 +51,11 @@ func (c *Catalog) openMesh() error {
 		return fmt.Errorf("the signer's public key: %w", err)
 	}
 	m.ownURL = KeyURL(m.ownKey)
+	if s := c.cfg.Succeeds; s != nil {
+		if m.formerKey, err = identity.ParsePublicKey(s.PublicKey); err != nil {
+			return fmt.Errorf("the key that this hub's succeeds: %w", err)
+		}
+	}
 	m.byKey = map[identity.PublicKey]string{}
 	m.retired = map[identity.PublicKey]string{}
 	m.seedURLs = map[string]identity.PublicKey{}

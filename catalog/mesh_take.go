@@ -93,6 +93,8 @@ func (t *taking) screen() (Intake, bool) {
 	switch {
 	case h.PublicKey == t.c.mesh.ownKey:
 		return t.c.takeOwn(h), true
+	case t.c.cfg.Succeeds != nil && h.PublicKey == t.c.mesh.formerKey:
+		return t.ignore(ReasonSelf, "the key that this hub gave up"), true
 	case !t.now.Before(h.ExpiresAt):
 		return t.ignore(ReasonExpired, "expired at "+stamp(h.ExpiresAt)), true
 	case h.GeneratedAt.After(t.now.Add(MaxHeadAge)):

@@ -118,6 +118,10 @@ func (n *Node) openStore(context.Context) error {
 }
 
 func (n *Node) openCatalog(ctx context.Context) error {
+	succeeds, err := n.succession()
+	if err != nil {
+		return err
+	}
 	c, err := catalog.Open(ctx, catalog.Config{
 		Store: n.store, Signer: n.key, URLs: n.out, Now: n.cfg.Now, Logger: n.cfg.Logger.With("part", "catalogue"),
 		HubURL: n.cfg.HubURL, HubName: n.cfg.HubName, HubVersion: n.cfg.Version,
@@ -125,7 +129,7 @@ func (n *Node) openCatalog(ctx context.Context) error {
 		CrawlInterval: n.cfg.CrawlInterval, SeedList: n.cfg.SeedList, Chains: n.cfg.Chains, Tokens: n.cfg.Tokens,
 		Production: n.cfg.Production, MinStake: int64(n.cfg.MinStake), PublishPerHr: n.cfg.PublishesPerHour,
 		Admission: n.cfg.Admission, SeedKeys: n.cfg.SeedKeys, StaleAfter: n.cfg.StaleAfter, AwayAfter: n.cfg.AwayAfter,
-		MaxPending: n.cfg.MaxPending,
+		MaxPending: n.cfg.MaxPending, Succeeds: succeeds,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the catalogue: %w", err)

@@ -19,8 +19,11 @@ const ownerVersion = 1
 // is not the folder's own: peers and buyers pinned that one, and a key that is lost
 // must not be replaced by silence.
 func (n *Node) loadKey() error {
-	owner, err := n.owner()
+	owner, err := ownerOf(n.store)
 	if err != nil {
+		return err
+	}
+	if err := finishRotation(n.cfg.SigningKeyPath, owner); err != nil {
 		return err
 	}
 	if _, err := os.Stat(n.cfg.SigningKeyPath); owner != "" && !n.cfg.AcceptNewKey && errors.Is(err, fs.ErrNotExist) {
@@ -51,9 +54,9 @@ func (n *Node) loadKey() error {
 	}
 }
 
-// owner is the key the folder belongs to, "" if it is new.
-func (n *Node) owner() (string, error) {
-	row, err := n.store.Get(ownerRow)
+// ownerOf is the key the folder belongs to, "" if it is new.
+func ownerOf(db *store.DB) (string, error) {
+	row, err := db.Get(ownerRow)
 	if errors.Is(err, store.ErrNotFound) {
 		return "", nil
 	}

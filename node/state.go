@@ -72,6 +72,17 @@ func backup(ctx context.Context, db *store.DB, key, dir string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	owner, err := ownerOf(db)
+	if err != nil {
+		return err
+	}
+	switch public, err := publicOf(key); {
+	case err != nil:
+		return err
+	case owner != "" && public != owner:
+		return fmt.Errorf("the key file %s holds %s, but this folder belongs to the hub with the key %s: give that key's file with --signing-key-path, "+
+			"or, if the key was being changed, start the hub once", key, public, owner)
+	}
 	return installDir(dir, func(partial string) error {
 		if err := db.Checkpoint(filepath.Join(partial, databaseFolder)); err != nil {
 			return err
@@ -91,7 +102,7 @@ func Restore(ctx context.Context, from, dataDir string) (ledger.Report, error) {
 		return report, fmt.Errorf("backup %s breaks %d invariants (first: %d, %s: %s): choose another", from, n,
 			report.Violations[0].Invariant, report.Violations[0].Subject, report.Violations[0].Detail)
 	}
-	if err := checkKey(filepath.Join(from, keyFile)); err != nil {
+	if _, err := publicOf(filepath.Join(from, keyFile)); err != nil {
 		return report, fmt.Errorf("backup %s: %w", from, err)
 	}
 	return report, installDir(dataDir, func(partial string) error {
@@ -136,13 +147,16 @@ func installDir(dir string, fill func(partial string) error) error {
 	return syncDir(filepath.Dir(dir))
 }
 
-// checkKey reads a key file and makes none.
-func checkKey(path string) error {
+// publicOf reads the public half of a key file, in standard base64, and makes none.
+func publicOf(path string) (string, error) {
 	if _, err := os.Stat(path); err != nil {
-		return fmt.Errorf("reading the hub's key: %w", err)
+		return "", fmt.Errorf("reading the hub's key: %w", err)
 	}
-	_, _, err := identity.LoadOrCreate(path, rand.Reader)
-	return err
+	key, _, err := identity.LoadOrCreate(path, rand.Reader)
+	if err != nil {
+		return "", err
+	}
+	return key.PublicBase64(), nil
 }
 
 func copyKey(from, to string) error {

@@ -50,6 +50,8 @@ type cli struct {
 	Bench   benchCmd   `cmd:"" help:"Measure this machine, each figure beside its bare floor."`
 	Keygen  keygenCmd  `cmd:"" help:"Make an Ed25519 key file."`
 
+	RotateKey rotateKeyCmd `cmd:"" help:"Give a stopped hub another key, which the mesh follows."`
+
 	ShowConfig configCmd     `cmd:"" name:"config" help:"Show the effective settings and where each comes from."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Completion completionCmd `cmd:"" help:"Print a shell completion script."`
