@@ -50,8 +50,8 @@ fuzz: ## every fuzz target for FUZZTIME (default 30s) each
 	  done; done
 
 .PHONY: soak
-soak: build ## kill -9 the real binary under load, over and over, and check its books (ROUNDS=20)
-	AIMARKET_SOAK_ROUNDS=$(or $(ROUNDS),20) $(GO) test -count=1 -run TestKillLoop -v -timeout 2h ./cmd/aimarket
+soak: build ## kill -9 the real binary under load, over and over, and check its books and what the mesh knows of it (ROUNDS=20)
+	AIMARKET_SOAK_ROUNDS=$(or $(ROUNDS),20) $(GO) test -count=1 -run 'TestKillLoop' -v -timeout 2h ./cmd/aimarket
 
 .PHONY: sim
 sim: ## the whole mesh in virtual time: churn, cuts, loss, hostile hubs (SEED=, HUBS=100, RUN=)

@@ -17,12 +17,9 @@ import (
 	"github.com/aimarket/aimarket/httpapi/client"
 )
 
-// TestKillLoop kills the real program under load, again and again on the same
-// folder, and then holds it to the promise of payments invariant 12: an answered
-// call is billed exactly once; a call whose answer was cut off is not billed, or
-// billed once with its answer waiting under its request id; the books balance.
-func TestKillLoop(t *testing.T) {
-	rounds := 3
+// soak is how often to kill, and when: as the environment says, or a few times at random.
+func soak(t *testing.T) (rounds int, rng *rand.Rand) {
+	rounds = 3
 	if v, err := strconv.Atoi(os.Getenv("AIMARKET_SOAK_ROUNDS")); err == nil {
 		rounds = v
 	}
@@ -31,7 +28,15 @@ func TestKillLoop(t *testing.T) {
 		seed = v
 	}
 	t.Logf("AIMARKET_SEED=%d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0))
+	return rounds, rand.New(rand.NewPCG(seed, 0))
+}
+
+// TestKillLoop kills the real program under load, again and again on the same
+// folder, and then holds it to the promise of payments invariant 12: an answered
+// call is billed exactly once; a call whose answer was cut off is not billed, or
+// billed once with its answer waiting under its request id; the books balance.
+func TestKillLoop(t *testing.T) {
+	rounds, rng := soak(t)
 	data := filepath.Join(t.TempDir(), "data")
 
 	const buyers = 8

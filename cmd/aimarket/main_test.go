@@ -125,7 +125,18 @@ type process struct {
 	url string
 }
 
+// startProcess runs a hub of its own, startMember one that others can join.
 func startProcess(t *testing.T, data string, flags ...string) *process {
+	t.Helper()
+	return startHub(t, data, append([]string{"--no-p2p"}, flags...)...)
+}
+
+func startMember(t *testing.T, data string, flags ...string) *process {
+	t.Helper()
+	return startHub(t, data, append([]string{"--no-mdns", "--p2p-listen", "/ip4/127.0.0.1/tcp/0"}, flags...)...)
+}
+
+func startHub(t *testing.T, data string, flags ...string) *process {
 	t.Helper()
 	port := freePort(func(err error) {
 		if err != nil {
@@ -133,7 +144,7 @@ func startProcess(t *testing.T, data string, flags ...string) *process {
 		}
 	})
 	args := append([]string{"serve", "--data", data, "--listen", "127.0.0.1:" + port, "--log-level", "warn",
-		"--invoke-rate-per-min", "0", "--channel-rate-per-min", "0", "--no-p2p"}, flags...)
+		"--invoke-rate-per-min", "0", "--channel-rate-per-min", "0"}, flags...)
 	p := &process{exec.Command("aimarket", args...), "http://127.0.0.1:" + port}
 	p.Stderr = os.Stderr
 	if err := p.Start(); err != nil {
