@@ -22,6 +22,7 @@ type pulls struct {
 	m     *Mesh
 	mu    sync.Mutex
 	of    map[identity.PublicKey]*pull
+	next  time.Time // when the loop looks again by itself; zero: it does not
 	wake  chan struct{}
 	slots *slots
 }
@@ -77,7 +78,9 @@ func (q *pulls) add(w catalog.Want, sequence uint64, from peer.ID, delay time.Du
 	if p.offers = append(p.offers, from); len(p.offers) > maxOffers {
 		p.offers = p.offers[1:]
 	}
-	q.nudge()
+	if q.next.IsZero() || p.due.Before(q.next) { // each look is at all that is wanted
+		q.nudge()
+	}
 }
 
 // settled drops a want that something else fulfilled.
@@ -96,11 +99,11 @@ func (q *pulls) loop(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	for {
-		batches, next, any := q.due()
+		batches, next := q.due()
 		for _, b := range batches {
 			running.Go(func() { q.run(ctx, b) })
 		}
-		if any {
+		if !next.IsZero() {
 			timer.Reset(max(0, time.Until(next)))
 		}
 		select {
@@ -122,10 +125,11 @@ type batch struct {
 	wants []catalog.Want
 }
 
-// due takes what is due, by the peer to ask, and tells when the next is.
-func (q *pulls) due() (batches map[peer.ID]*batch, next time.Time, any bool) {
+// due takes what is due, by the peer to ask, and tells when the next is; zero for never.
+func (q *pulls) due() (batches map[peer.ID]*batch, next time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	defer func() { q.next = next }()
 	now := time.Now()
 	batches = map[peer.ID]*batch{}
 	for key, p := range q.of {
@@ -153,11 +157,11 @@ func (q *pulls) due() (batches map[peer.ID]*batch, next time.Time, any bool) {
 				continue
 			}
 		}
-		if !any || p.due.Before(next) {
-			next, any = p.due, true
+		if next.IsZero() || p.due.Before(next) {
+			next = p.due
 		}
 	}
-	return batches, next, any
+	return batches, next
 }
 
 func (q *pulls) backoff(attempts int) time.Duration {
@@ -239,18 +243,21 @@ func (q *pulls) answered(ctx context.Context, want catalog.Want, from peer.ID, r
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	defer q.nudge()
 	p := q.of[want.Key]
 	if p == nil {
 		return
 	}
 	p.running = false
-	if p.want != want { // something newer is wanted meanwhile
+	switch {
+	case p.want != want: // something newer is wanted meanwhile
+		q.nudge()
+		return
+	case outcome == pullDone, outcome == pullUnwanted:
+		delete(q.of, want.Key)
 		return
 	}
+	defer q.nudge()
 	switch outcome {
-	case pullDone, pullUnwanted:
-		delete(q.of, want.Key)
 	case pullBase:
 		p.want.Have, p.tried, p.due = "", nil, time.Now()
 		if want.Have == "" { // a whole listing has no base: it sent something else

@@ -13,12 +13,10 @@ import (
 // simSeed makes the topologies of two runs the same; the schedules are not.
 const simSeed = 20261
 
-// Every hub keeps every listing, so that the memory of a mesh in one process grows with
-// the square of its hubs: a crowd pays for less garbage with more collecting.
-const (
-	crowd   = 500
-	crowdGC = 40
-)
+// maxHeap is where garbage is collected before the heap has doubled. Every hub keeps every
+// listing, so that a mesh in one process takes memory by the square of its hubs: a thousand
+// live in 10 GiB, and some 3 more are stacks and what is not Go's.
+const maxHeap = 16 << 30
 
 // spread is what one mesh did with some changes.
 type spread struct {
@@ -95,9 +93,7 @@ func heapMiB() float64 {
 func gossipSim(name string, hubs, changes int, latency time.Duration, reachMS float64) func(context.Context, Options) ([]Result, error) {
 	return func(_ context.Context, o Options) ([]Result, error) {
 		cfg := sim.Config{Hubs: hubs, Seed: simSeed, Latency: latency, Log: func(format string, args ...any) { o.Say(fmt.Sprintf(format, args...)) }}
-		if hubs >= crowd {
-			defer debug.SetGCPercent(debug.SetGCPercent(crowdGC))
-		}
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(maxHeap))
 		bare, err := spreadBare(cfg, changes)
 		if err != nil {
 			return nil, fmt.Errorf("bare gossipsub: %w", err)
