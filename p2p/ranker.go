@@ -13,7 +13,7 @@ import (
 // kernel moves TCP's bytes, while QUIC would encrypt, pace and acknowledge packets in
 // both processes; and a second handshake, begun because the machine is busy, would make
 // it busier.
-const loopbackLead = time.Second
+const loopbackLead = 5 * time.Second
 
 // rankDials is libp2p's order of trying a hub's addresses, but TCP on loopback first.
 func rankDials(addrs []ma.Multiaddr) []network.AddrDelay {
