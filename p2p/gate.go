@@ -16,7 +16,7 @@ import (
 // Bounds on private addresses that may be dialled although Config.Local is off.
 const (
 	maxTrusted  = 1024
-	trustedLAN  = 10 * time.Minute // mDNS tells them again
+	trustedLAN  = 2 * time.Hour // mDNS tells them again every hour
 	trustedLong = 100 * 365 * 24 * time.Hour
 )
 

@@ -32,11 +32,12 @@ func (h *Host) openMDNS() {
 func (h *Host) HandlePeerFound(info peer.AddrInfo) {
 	select {
 	case h.sightings <- info:
-	default: // it is told again
+	default: // it is told again when its record ends, which takes an hour
 	}
 }
 
-// sightingLoop connects to hubs on the local network, one at a time. Their private
+// sightingLoop connects to hubs on the local network, one at a time. A hub is told of once
+// in an hour, so one that does not answer at once is tried again like a lost one. Private
 // addresses are trusted for a while, loopback ones never: who answers on the network is
 // no friend of this machine.
 func (h *Host) sightingLoop() {
@@ -50,13 +51,16 @@ func (h *Host) sightingLoop() {
 				return err != nil || p.name || p.relay != "" || p.reach == reachNone || p.reach == reachLoopback && !h.cfg.Local
 			})
 			info.Addrs = info.Addrs[:min(len(info.Addrs), maxAddresses)]
-			if len(info.Addrs) == 0 || info.ID == h.id || h.connected(info.ID) || h.enough() {
+			if len(info.Addrs) == 0 || info.ID == h.id {
 				continue
 			}
 			h.gate.allow(info, false)
 			h.host.Peerstore().AddAddrs(info.ID, info.Addrs, trustedLAN)
-			if err := h.connect(h.ctx, info.ID, "mdns"); err != nil {
-				h.log.Debug("a hub seen on the local network does not answer", "error", err)
+			if h.enough() {
+				h.later(info.ID)
+			} else if err := h.connect(h.ctx, info.ID, "mdns"); err != nil {
+				h.log.Debug("a hub seen on the local network does not answer yet", "error", err)
+				h.later(info.ID)
 			}
 		}
 	}

@@ -120,6 +120,19 @@ func (h *Host) down(id peer.ID) {
 	r.poke()
 }
 
+// later has a hub tried again that was never connected.
+func (h *Host) later(id peer.ID) {
+	now := time.Now()
+	r := h.redial
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.targets[id] == nil {
+		r.targets[id] = &target{since: now, next: now.Add(h.jitter(redialFirst))}
+		r.bound()
+		r.poke()
+	}
+}
+
 // bound drops the hubs lost longest ago when too many are.
 func (r *redialer) bound() {
 	for {
