@@ -21,6 +21,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/host/autorelay"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	ma "github.com/multiformats/go-multiaddr"
@@ -196,7 +197,8 @@ func (h *Host) open() error {
 			autorelay.WithBootDelay(relayBootDelay), autorelay.WithMinInterval(relaySearchEvery), autorelay.WithBackoff(relayBackoff)))
 	}
 	if !simulated {
-		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport), libp2p.Transport(quic.NewTransport),
+		// Over TCP the handshake is Noise alone: every implementation has it, and two hubs need not negotiate.
+		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport), libp2p.Transport(quic.NewTransport), libp2p.Security(noise.ID, noise.New),
 			libp2p.SwarmOpts(swarm.WithDialRanker(rankDials)))
 	}
 	if simulated {
