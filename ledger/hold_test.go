@@ -481,3 +481,58 @@ func TestDeferredHold(t *testing.T) {
 		h.check(t)
 	})
 }
+
+// TestConflictKeepsDeferredHolds: where holds are written with what ends them, a batch
+// that another row stands in the way of loses none of them: neither the hold that it was
+// to end nor those of other calls of the channel.
+func TestConflictKeepsDeferredHolds(t *testing.T) {
+	for name, c := range map[string]struct {
+		later time.Duration // since the request was answered
+		want  error
+	}{"answered just now": {time.Minute, ledger.ErrAnswered}, "answered and forgotten": {24 * time.Hour, nil}} {
+		t.Run(name, func(t *testing.T) {
+			h := newHub(t, func(c *ledger.Config) { c.Exclusive = true })
+			id, secret := h.open(t, 1000)
+			drawn := func(receipt string) *ledger.Hold {
+				t.Helper()
+				hold, err := h.Hold(ctx, ledger.HoldRequest{ChannelID: id, Secret: secret, ReceiptID: receipt, Amount: 10, Drawn: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return hold
+			}
+			capture := func(hold *ledger.Hold, request string) error {
+				d := delivery(hold.ReceiptID)
+				d.RequestID, d.Answer = request, []byte("{}")
+				return h.Capture(ctx, hold, d)
+			}
+			if err := capture(drawn("r1"), "again"); err != nil {
+				t.Fatal(err)
+			}
+			h.clock.advance(c.later)
+			id, secret = h.open(t, 1000) // the first channel may have ended
+			second, third := drawn("r2"), drawn("r3")
+			if err := capture(second, "again"); !errors.Is(err, c.want) {
+				t.Fatalf("capture: %v, want %v", err, c.want)
+			}
+			if c.want != nil {
+				if err := h.Release(ctx, second); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := capture(third, "other"); err != nil {
+				t.Fatalf("another call of the channel: %v", err)
+			}
+			want := ledger.Money(20)
+			if c.want != nil {
+				want = 10
+			}
+			if ch := h.channel(t, id); ch.Used != want || ch.Held != 0 {
+				t.Errorf("%+v", ch)
+			}
+			h.check(t)
+			h.reopen(t)
+			h.check(t)
+		})
+	}
+}
